@@ -1,0 +1,53 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+// One array for every Swift target, so that no target is checked less than another.
+let settings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+func target(_ name: String, _ dependencies: Target.Dependency...) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ subject: String, _ dependencies: Target.Dependency...) -> Target {
+  .testTarget(name: subject + "Tests", dependencies: dependencies, swiftSettings: settings)
+}
+
+let package = Package(
+  name: "colophon",
+  products: [.executable(name: "colophon", targets: ["colophon"])],
+  targets: [
+    .systemLibrary(name: "CLinux"),
+    .systemLibrary(name: "CLibpq"),
+    .target(name: "CAssets", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
+
+    target("EventLoop", "CLinux"),
+    target("HTTP", "EventLoop"),
+    target("Postgres", "EventLoop", "CLibpq"),
+    target("JSON"),
+    target("Assets", "CAssets"),
+    target("ContentAPI", "HTTP", "Postgres", "JSON", "Assets", "EventLoop"),
+    target("LocalPostgres", "EventLoop", "Postgres"),
+    .executableTarget(
+      name: "colophon",
+      dependencies: ["EventLoop", "HTTP", "Postgres", "JSON", "Assets", "ContentAPI", "LocalPostgres"],
+      swiftSettings: settings),
+
+    tests("EventLoop", "EventLoop"),
+    tests("HTTP", "HTTP", "EventLoop"),
+    tests("Postgres", "Postgres", "LocalPostgres", "EventLoop"),
+    tests("JSON", "JSON"),
+    tests("Assets", "Assets"),
+    tests("ContentAPI", "ContentAPI", "HTTP", "Postgres", "JSON", "Assets", "LocalPostgres", "EventLoop"),
+    tests("LocalPostgres", "LocalPostgres", "Postgres", "EventLoop"),
+    tests("EndToEnd", "colophon", "EventLoop", "JSON", "LocalPostgres", "Postgres", "Assets"),
+  ],
+  cLanguageStandard: .c2x
+)
