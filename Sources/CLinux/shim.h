@@ -1,2 +1,90 @@
+// What Colophon needs of Linux beyond what Swift's Glibc module shows. Defining _GNU_SOURCE here
+// would give fd_set another shape than Glibc's module has, so the few functions that hide behind
+// it are declared by hand; glibc exports them all the same.
+#pragma once
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int accept4(int descriptor, struct sockaddr *address, socklen_t *length, int flags);
+int pipe2(int descriptors[2], int flags);
+int close_range(unsigned int first, unsigned int last, int flags);
+
+/// What a child gets instead of what its parent has. A user of -1 keeps the parent's.
+struct colophon_child {
+  const char *path;
+  char *const *arguments;
+  char *const *environment;
+  const char *folder;
+  int user, group;
+  int death_signal;
+  int input, output, error;
+};
+
+/// Starts a program in a process group of its own and returns its pid, or -errno. Between fork and
+/// exec only async-signal-safe calls are made, which Swift cannot promise; hence C. The child asks
+/// for `death_signal` at the end of the *thread* that forked it (PR_SET_PDEATHSIG), after it has
+/// changed its user, because the kernel forgets the wish when credentials change.
+static inline int colophon_spawn(const struct colophon_child *child) {
+  int report[2];
+  if (pipe2(report, O_CLOEXEC) != 0) return -errno;
+  pid_t parent = getpid();
+  pid_t pid = fork();
+  if (pid < 0) {
+    int reason = errno;
+    close(report[0]);
+    close(report[1]);
+    return -reason;
+  }
+  if (pid == 0) {
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, 0);
+    signal(SIGPIPE, SIG_DFL);
+    setpgid(0, 0);
+    if (child->user >= 0) {
+      gid_t group = (gid_t)child->group;
+      if (setgroups(1, &group) != 0 || setgid(group) != 0 || setuid((uid_t)child->user) != 0)
+        goto failed;
+    }
+    if (child->death_signal > 0) {
+      if (prctl(PR_SET_PDEATHSIG, child->death_signal) != 0) goto failed;
+      if (getppid() != parent) _exit(1);
+    }
+    if (child->folder && chdir(child->folder) != 0) goto failed;
+    if (dup2(child->input, 0) < 0 || dup2(child->output, 1) < 0 || dup2(child->error, 2) < 0)
+      goto failed;
+    if (report[1] != 3 && dup2(report[1], 3) < 0) goto failed;
+    fcntl(3, F_SETFD, FD_CLOEXEC);
+    report[1] = 3;
+    close_range(4, ~0u, 0);
+    execve(child->path, child->arguments, child->environment);
+  failed:;
+    int reason = errno;
+    ssize_t written = write(report[1], &reason, sizeof reason);
+    (void)written;
+    _exit(127);
+  }
+  close(report[1]);
+  int reason = 0;
+  ssize_t count;
+  do count = read(report[0], &reason, sizeof reason);
+  while (count < 0 && errno == EINTR);
+  close(report[0]);
+  if (count == (ssize_t)sizeof reason) {
+    int status;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    return -reason;
+  }
+  return pid;
+}

@@ -1,0 +1,197 @@
+import EventLoop
+import Glibc
+import Synchronization
+import Testing
+
+/// Something that lives on a loop and writes down what happens to it.
+private actor Diary: LoopBound {
+  let loop: EventLoop
+  private(set) var entries: [String] = []
+
+  init(loop: EventLoop) { self.loop = loop }
+
+  func write(_ entry: String) {
+    loop.checkIsolated()
+    entries.append(entry)
+  }
+
+  func scheduleInReverse() {
+    let now = MonotonicInstant.now()
+    for token in [3, 1, 2] {
+      loop.schedule(token, of: self, at: now + .milliseconds(token))
+    }
+  }
+
+  func expired(_ token: Int) { write("\(token)") }
+}
+
+@Suite struct EventLoopRun {
+  @Test func `returns what its task returns, and may be run again`() throws {
+    let loop = try EventLoop()
+    #expect(loop.run { 41 } == 41)
+    #expect(
+      loop.run {
+        await loop.sleep(for: .milliseconds(1))
+        return 42
+      } == 42)
+  }
+
+  @Test func `keeps the methods of an actor on its own thread, whoever calls`() async throws {
+    let loop = try EventLoop()
+    try loop.start()
+    defer { loop.stop() }
+    let diary = Diary(loop: loop)
+    await withTaskGroup(of: Void.self) { group in
+      for index in 0..<100 { group.addTask { await diary.write("\(index)") } }
+    }
+    let entries = await diary.entries
+    #expect(Set(entries) == Set((0..<100).map { "\($0)" }))
+  }
+
+  @Test func `lets a task with its preference start and go on on its thread`() async throws {
+    let loop = try EventLoop()
+    let diary = Diary(loop: loop)
+    let stayed = loop.run {
+      var stayed = loop.isIsolatingCurrentContext() == true
+      await diary.write("hello")
+      stayed = stayed && loop.isIsolatingCurrentContext() == true
+      await loop.sleep(for: .milliseconds(1))
+      return stayed && loop.isIsolatingCurrentContext() == true
+    }
+    #expect(stayed)
+    #expect(loop.isIsolatingCurrentContext() == false)
+  }
+
+  @Test func `fires timers in the order they come due`() throws {
+    let loop = try EventLoop()
+    let diary = Diary(loop: loop)
+    let entries = loop.run {
+      await diary.scheduleInReverse()
+      while await diary.entries.count < 3 { await loop.sleep(for: .milliseconds(1)) }
+      return await diary.entries
+    }
+    #expect(entries == ["1", "2", "3"])
+  }
+}
+
+@Suite struct Timers {
+  @Test func `give up the earliest first and equal ones in their order`() {
+    var queue = TimerQueue<Int>()
+    var generator = SystemRandomNumberGenerator()
+    var expected: [(due: Int64, order: Int)] = []
+    for order in 0..<1000 {
+      let due = Int64.random(in: 0..<50, using: &generator)
+      expected.append((due, order))
+      queue.add(order, due: MonotonicInstant(nanoseconds: due))
+    }
+    expected.sort { ($0.due, $0.order) < ($1.due, $1.order) }
+    #expect(queue.takeDue(at: MonotonicInstant(nanoseconds: -1)) == nil)
+    var taken: [Int] = []
+    while let order = queue.takeDue(at: .distantFuture) { taken.append(order) }
+    #expect(taken == expected.map(\.order))
+    #expect(queue.nextDue == nil)
+  }
+}
+
+@Suite struct ProcessesOfOurs {
+  @Test func `tell how they ended and what they printed`() throws {
+    let loop = try EventLoop()
+    let (exit, output) = try loop.run {
+      try? await ChildProcess.run(Self.shell("echo out; echo err >&2; exit 3"), on: loop)
+    }.unwrapped()
+    #expect(exit == .status(3))
+    #expect(String(decoding: output, as: UTF8.self) == "out\nerr\n")
+  }
+
+  @Test func `are named in the error when they cannot be started`() throws {
+    let loop = try EventLoop()
+    let message = loop.run {
+      do throws(SystemError) {
+        _ = try await ChildProcess.start(.init("/nonexistent/program"), on: loop)
+        return ""
+      } catch {
+        return error.description
+      }
+    }
+    #expect(message == "start /nonexistent/program: No such file or directory")
+  }
+
+  @Test func `can be ended by a signal`() throws {
+    let loop = try EventLoop()
+    let exit = try loop.run { () -> ChildProcess.Exit? in
+      guard let child = try? await ChildProcess.start(Self.shell("sleep 60"), on: loop) else {
+        return nil
+      }
+      await child.send(SIGKILL)
+      return await child.exit()
+    }.unwrapped()
+    #expect(exit == .signal(SIGKILL))
+  }
+
+  @Test func `end with the thread that started them`() throws {
+    let loop = try EventLoop()
+    let pids = Mutex<[Int32]>([])
+    try loop.start()
+    let started = Flag()
+    let starter = Starter(loop: loop)
+    Task.detached {
+      if let pid = await starter.start() { pids.withLock { $0.append(pid) } }
+      started.raise()
+    }
+    started.wait()
+    let pid = try #require(pids.withLock { $0.first })
+    loop.stop()
+    // The child becomes a zombie of this process when the loop's thread is gone.
+    var status: Int32 = 0
+    var reaped: Int32 = 0
+    let deadline = MonotonicInstant.now() + .seconds(10)
+    while reaped == 0, MonotonicInstant.now() < deadline {
+      reaped = unsafe waitpid(pid, &status, WNOHANG)
+      sched_yield()
+    }
+    #expect(reaped == pid)
+    #expect(status & 0x7f == SIGTERM)
+  }
+
+  static func shell(_ script: String) -> ChildProcess.Program {
+    var program = ChildProcess.Program("/bin/sh", ["-c", script])
+    program.output = .captured
+    return program
+  }
+
+  private actor Starter: LoopBound {
+    let loop: EventLoop
+    init(loop: EventLoop) { self.loop = loop }
+
+    func start() async -> Int32? {
+      var program = ChildProcess.Program("/bin/sleep", ["60"])
+      program.deathSignal = SIGTERM
+      return try? await ChildProcess.start(program, on: loop).pid
+    }
+  }
+
+  private final class Flag: Sendable {
+    private let raised = Atomic(false)
+    func raise() { raised.store(true, ordering: .releasing) }
+    func wait() { while !raised.load(ordering: .acquiring) { sched_yield() } }
+  }
+}
+
+extension Optional {
+  fileprivate func unwrapped() throws -> Wrapped { try #require(self) }
+}
+
+@Suite struct SocketAddresses {
+  @Test(arguments: ["127.0.0.1:8080", "[::1]:0", "0.0.0.0:65535", "[2001:db8::1]:9090"])
+  func `read what they write`(text: String) throws {
+    #expect(SocketAddress(text)?.description == text)
+  }
+
+  @Test(arguments: [
+    "", "localhost:80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "::1:80", "127.0.0.1:+1",
+    "[127.0.0.1]:80", "1.2.3:80", "127.0.0.1:8o",
+  ])
+  func `refuse everything else`(text: String) {
+    #expect(SocketAddress(text) == nil)
+  }
+}
