@@ -1,0 +1,30 @@
+import CAssets
+
+/// The files of this repository that travel inside the binary, so that one file is the whole
+/// installation. The bytes are those of the working copy at build time: a change to one of the
+/// files makes the build embed it again.
+package enum Assets {
+  /// `schema.sql`: what makes a new database.
+  package static var schema: String {
+    String(decoding: bytes(COLOPHON_SCHEMA), as: UTF8.self)
+  }
+
+  /// What brings an older database to a newer version, in ascending order. Version 1 is
+  /// `schema.sql` itself and has no step.
+  package static var schemaSteps: [(version: Int, sql: String)] { [] }
+
+  /// `openapi.yaml`, copied out of the binary once because it is served.
+  package static let openAPI = bytes(COLOPHON_OPENAPI)
+
+  /// The posts that `colophon dev` starts with, Markdown with front matter, in the order of their
+  /// file names.
+  package static var samplePosts: [[UInt8]] {
+    bytes(COLOPHON_POSTS).split(separator: 0).map(Array.init)
+  }
+
+  private static func bytes(_ asset: colophon_asset) -> [UInt8] {
+    var count = 0
+    let start = unsafe colophon_asset(asset, &count)
+    return unsafe Array(UnsafeBufferPointer(start: start, count: count))
+  }
+}
