@@ -1,0 +1,68 @@
+/// The name of a field (RFC 9110 §5.1). Names are equal whatever the case of their letters; the
+/// spelling is kept for the wire.
+package struct FieldName: Sendable, ExpressibleByStringLiteral, Equatable {
+  /// The name as it was spelled.
+  package let text: String
+
+  /// A name that the program spells. `ResponseWriter` makes sure that even a wrong one cannot
+  /// break a message.
+  package init(stringLiteral text: String) {
+    self.text = text
+  }
+
+  /// A name from data, nil when it is not a token.
+  package init?(_ text: String) {
+    guard !text.isEmpty, text.utf8.allSatisfy(\.isToken) else { return nil }
+    self.text = text
+  }
+
+  package static func == (left: FieldName, right: FieldName) -> Bool {
+    let (left, right) = (left.text.utf8, right.text.utf8)
+    return left.count == right.count
+      && zip(left, right).allSatisfy { $0.lowercased == $1.lowercased }
+  }
+}
+
+/// The value of a field that is sent. It holds visible ASCII and single spaces between it, so
+/// that no value can end its line, whatever it was made from.
+///
+/// Every other byte is percent-encoded: nothing is dropped silently, a URI with such bytes stays
+/// the URI that was meant, and a fault shows as `%0A` instead of becoming a second field.
+package struct FieldValue: Sendable, ExpressibleByStringInterpolation, Equatable {
+  /// The value as it is sent.
+  package let text: String
+
+  package init(_ text: String) {
+    self.text = Self.isSendable(text) ? text : Self.encoded(text)
+  }
+
+  package init(stringLiteral text: String) {
+    self.init(text)
+  }
+
+  /// A decimal number.
+  package init(_ number: Int) {
+    text = String(number)
+  }
+
+  private static func isSendable(_ text: String) -> Bool {
+    let bytes = text.utf8
+    return bytes.first != .space && bytes.last != .space
+      && bytes.allSatisfy { $0 >= .space && $0 < 0x7F }
+  }
+
+  private static func encoded(_ text: String) -> String {
+    let digits: [UInt8] = Array("0123456789ABCDEF".utf8)
+    let bytes = Array(text.utf8)
+    var value: [UInt8] = []
+    for (index, byte) in bytes.enumerated() {
+      let isEdge = index == 0 || index == bytes.count - 1
+      if byte > .space && byte < 0x7F || byte == .space && !isEdge {
+        value.append(byte)
+      } else {
+        value += [.percent, digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+      }
+    }
+    return String(decoding: value, as: UTF8.self)
+  }
+}
