@@ -1,0 +1,113 @@
+import EventLoop
+
+/// Commands that were sent together on one session, and what became of them: one caller, one answer.
+final class Exchange {
+  enum Purpose {
+    case read(Call)
+    case slow
+    case transaction
+    case rollback
+    case ping
+    case preparation
+    case command
+  }
+
+  let purpose: Purpose
+  let deadline: MonotonicInstant
+  var waiter: Waiter<Result<[Rows], PostgresError>>?
+  /// How often it was sent.
+  var attempts = 0
+  var sentAt = MonotonicInstant(nanoseconds: 0)
+
+  /// Results that the caller wants, in the order of its calls.
+  private(set) var rows: [Rows] = []
+  private(set) var failure: ServerError?
+  /// The server skipped one of its commands, which happens after an error; of this exchange or, where
+  /// several share a segment, of another.
+  private(set) var isAborted = false
+  /// The session ended before everything was answered.
+  private(set) var isLost = false
+  /// How many of its commands, its own Sync included, have not been answered.
+  var unanswered = 0
+
+  private(set) var sendsCommit = false
+  private var failedInCommit = false
+  private var commitTag: String?
+  private var commitWarning = false
+
+  init(_ purpose: Purpose, deadline: MonotonicInstant) {
+    self.purpose = purpose
+    self.deadline = deadline
+  }
+
+  var isWaiting: Bool { waiter?.isWaiting ?? false }
+
+  /// Forgets an attempt, to be sent again.
+  func reset() {
+    rows = []
+    failure = nil
+    isAborted = false
+    isLost = false
+    unanswered = 0
+  }
+
+  func expectCommit() { sendsCommit = true }
+
+  func take(_ result: Rows, for role: Session.Role) {
+    switch role {
+    case .call: rows.append(result)
+    case .commit: commitTag = result.tag
+    case .hidden, .sync: break
+    }
+  }
+
+  func fail(_ error: ServerError, in role: Session.Role) {
+    guard failure == nil else { return }
+    failure = error
+    failedInCommit = role == .commit || role == .sync
+  }
+
+  func abort() { isAborted = true }
+  func lose() { isLost = true }
+
+  /// PostgreSQL warns when it has committed here but, say, not on a standby.
+  func warnInCommit() { commitWarning = true }
+
+  /// Whether everything was answered and nothing failed.
+  var succeeded: Bool {
+    if case .success = outcome { true } else { false }
+  }
+
+  var outcome: Result<[Rows], PostgresError> {
+    if let failure {
+      if failure.endsSession {
+        return .failure(sendsCommit && failedInCommit ? .outcomeUnknown : .connectionLost)
+      }
+      switch failure.sqlState {
+      case "57014": return .failure(.timedOut)
+      case "25006": return .failure(.unavailable(failure.description))
+      default: return .failure(.server(failure))
+      }
+    }
+    if isLost { return .failure(sendsCommit ? .outcomeUnknown : .connectionLost) }
+    if isAborted {
+      let error = ServerError(sqlState: "25P02", message: "the transaction failed earlier")
+      return .failure(.server(error))
+    }
+    if sendsCommit {
+      if commitWarning { return .failure(.outcomeUnknown) }
+      if commitTag != "COMMIT" {
+        let error = ServerError(
+          sqlState: "25P02", message: "COMMIT was answered with \(commitTag ?? "nothing")")
+        return .failure(.server(error))
+      }
+    }
+    return .success(rows)
+  }
+
+  /// What to tell the caller when its time is over.
+  var timeout: PostgresError { sendsCommit ? .outcomeUnknown : .timedOut }
+
+  func finish() { waiter?.resume(outcome) }
+  func finish(_ error: PostgresError) { waiter?.resume(.failure(error)) }
+}
