@@ -49,7 +49,8 @@ import Glibc
   private var registration: EventLoop.Registration?
   private var pipeRegistration: EventLoop.Registration?
   private var waiting: [UnsafeContinuation<Exit, Never>] = unsafe []
-  private var ended: Exit?
+  /// How the program ended; nil while it runs.
+  package private(set) var ended: Exit?
   private var captured: [UInt8] = []
 
   /// Starts the program. Throws when it cannot be executed.
@@ -167,11 +168,19 @@ import Glibc
   }
 
   private func drainPipe() {
-    guard pipeNumber != nil else { return }
     var buffer = [UInt8](repeating: 0, count: 16_384)
-    while case .bytes(let count)? = pipe?.read(into: &buffer) {
-      captured += buffer[..<count]
-      if captured.count > 65_536 { captured.removeFirst(captured.count - 65_536) }
+    while true {
+      switch pipe?.read(into: &buffer) {
+      case .bytes(let count):
+        captured += buffer[..<count]
+        if captured.count > 65_536 { captured.removeFirst(captured.count - 65_536) }
+      case .ended, .failed:
+        // A program may close its output long before it ends; the loop would spin on that news.
+        if let pipeRegistration { loop.unregister(pipeRegistration) }
+        pipeRegistration = nil
+        return
+      case .wouldBlock, nil: return
+      }
     }
   }
 
@@ -199,6 +208,13 @@ package struct UserAccount: Sendable, Equatable {
     guard let entry = unsafe getpwnam(name) else { return nil }
     self.name = name
     user = unsafe entry.pointee.pw_uid
+    group = unsafe entry.pointee.pw_gid
+  }
+
+  package init?(user: UInt32) {
+    guard let entry = unsafe getpwuid(user) else { return nil }
+    name = unsafe String(cString: entry.pointee.pw_name)
+    self.user = user
     group = unsafe entry.pointee.pw_gid
   }
 

@@ -51,7 +51,11 @@ package enum Files {
       }
     }
     if fsync(file.number) != 0 { throw SystemError("fsync \(beside)") }
-    if unsafe rename(beside, path) != 0 { throw SystemError("rename \(beside)") }
+    if unsafe Glibc.rename(beside, path) != 0 { throw SystemError("rename \(beside)") }
+  }
+
+  package static func rename(_ path: String, to target: String) throws(SystemError) {
+    if unsafe Glibc.rename(path, target) != 0 { throw SystemError("rename \(path) to \(target)") }
   }
 
   /// Makes a folder; one that is there already is left as it is.
