@@ -60,6 +60,11 @@ package enum Refusal: Error, Equatable, Sendable {
   /// A field in the trailer that frames or routes (RFC 9110 §6.5.1).
   case forbiddenTrailer(at: Int)
 
+  /// The client stopped sending in the middle of a head.
+  case incompleteHead
+  /// The client stopped sending, or went away, in the middle of the content.
+  case incompleteContent
+
   /// The head did not arrive in time.
   case headTimeout
   /// The content did not arrive in time.
@@ -137,6 +142,8 @@ package enum Refusal: Error, Equatable, Sendable {
     case .malformedTrailer(let at): "the trailer section is malformed at its byte \(at)"
     case .forbiddenTrailer(let at):
       "the field at byte \(at) of the trailer section may not stand in a trailer"
+    case .incompleteHead: "the request ends in the middle of its head"
+    case .incompleteContent: "the request ends in the middle of its content"
     case .headTimeout: "the head of the request did not arrive in time"
     case .bodyTimeout: "the content of the request did not arrive in time"
     case .bodyTooLarge: "the content is longer than this server accepts"

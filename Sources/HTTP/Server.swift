@@ -1,0 +1,70 @@
+package import EventLoop
+
+/// An HTTP/1.1 server (RFC 9110, RFC 9112) on one listening address: a `Worker` per loop, each with a
+/// listening socket of its own among which the kernel deals the connections.
+package struct Server<App: Responder>: Sendable {
+  /// Where it listens; the port is the real one also when 0 was asked for.
+  package let address: SocketAddress
+  private let workers: [Worker<App>]
+
+  /// Listens and serves. Throws when the address cannot be listened on, also when another process
+  /// does so already: sharing a port is for the workers of one server.
+  package static func start(
+    on address: SocketAddress, loops: [EventLoop], limits: RequestLimits = RequestLimits(),
+    timeouts: Timeouts = Timeouts(), responder: (EventLoop) -> App
+  ) async throws(SystemError) -> Server {
+    if address.port != 0 { _ = try Socket.listen(on: address, sharingPort: false) }
+    var workers: [Worker<App>] = []
+    var bound = address
+    for loop in loops {
+      let socket = try Socket.listen(on: bound, sharingPort: true)
+      bound = try socket.localAddress()
+      let worker = Worker(
+        listening: socket, responder: responder(loop), limits: limits, timeouts: timeouts,
+        loop: loop)
+      try await worker.start()
+      workers.append(worker)
+    }
+    return Server(address: bound, workers: workers)
+  }
+
+  /// Ends in order. Every answer says `Connection: close` from now on. New connections are still
+  /// taken, because whoever deals them out needs a moment to see that this server is not ready any
+  /// more; so are requests on kept connections, whose clients may be sending at this moment. It is
+  /// over when nothing is open, or nothing is busy after a grace of a quarter of `bound` (at most
+  /// 5 s), or at `bound`.
+  package func drain(within bound: Duration) async {
+    guard let loop = workers.first?.loop else { return }
+    for worker in workers { await worker.drain() }
+    let start = MonotonicInstant.now()
+    let grace = min(.seconds(5), bound / 4)
+    while .now() - start < bound {
+      let open = await openConnections()
+      if open.busy == 0, open.idle == 0 || .now() - start >= grace { break }
+      await loop.sleep(for: .milliseconds(25))
+    }
+    for worker in workers { await worker.stopListening() }
+    // Whoever was accepted last is given a moment to send the request that made it connect.
+    repeat {
+      await loop.sleep(for: .milliseconds(100))
+    } while await openConnections().busy > 0
+      && .now() - start < bound
+    for worker in workers { await worker.close() }
+  }
+
+  /// Ends at once.
+  package func close() async {
+    for worker in workers { await worker.close() }
+  }
+
+  /// Connections that are in the middle of something, and those that wait between requests.
+  package func openConnections() async -> (busy: Int, idle: Int) {
+    var sum = (busy: 0, idle: 0)
+    for worker in workers {
+      let counts = await worker.openConnections()
+      sum.busy += counts.busy
+      sum.idle += counts.idle
+    }
+    return sum
+  }
+}
