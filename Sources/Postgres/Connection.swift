@@ -126,13 +126,12 @@ package actor Connection: LoopBound {
       opening = nil
       session.close("no connection before the deadline")
     }
-    var isLate = false
-    session.forEachExchange { isLate = isLate || now >= $0.deadline }
+    let overdue = session.exchanges(overdue: now)
     let late = line.remove { now >= $0.exchange.deadline }
     late.forEach { $0.exchange.finish(.timedOut) }
-    if isLate {
+    if !overdue.isEmpty {
       // Its answer may come at any time, so nothing else can be asked here.
-      session.forEachExchange { $0.finish(.timedOut) }
+      overdue.forEach { $0.finish(.timedOut) }
       session.close("no answer before the deadline")
     }
     settle()

@@ -31,6 +31,12 @@ final class Exchange {
   var unanswered = 0
 
   private(set) var sendsCommit = false
+  /// COMMIT was executed, with whatever result: the transaction is no more.
+  private(set) var endedTransaction = false
+  /// BEGIN or a setting failed: what the session is in now nobody has asked for.
+  private(set) var failedInPreamble = false
+  /// A Sync of its own follows its commands.
+  var endsWithSync = false
   private var failedInCommit = false
   private var commitTag: String?
   private var commitWarning = false
@@ -56,7 +62,9 @@ final class Exchange {
   func take(_ result: Rows, for role: Session.Role) {
     switch role {
     case .call: rows.append(result)
-    case .commit: commitTag = result.tag
+    case .commit:
+      commitTag = result.tag
+      endedTransaction = true
     case .hidden, .sync: break
     }
   }
@@ -65,6 +73,8 @@ final class Exchange {
     guard failure == nil else { return }
     failure = error
     failedInCommit = role == .commit || role == .sync
+    endedTransaction = failedInCommit
+    failedInPreamble = role == .hidden
   }
 
   func abort() { isAborted = true }
@@ -72,11 +82,6 @@ final class Exchange {
 
   /// PostgreSQL warns when it has committed here but, say, not on a standby.
   func warnInCommit() { commitWarning = true }
-
-  /// Whether everything was answered and nothing failed.
-  var succeeded: Bool {
-    if case .success = outcome { true } else { false }
-  }
 
   var outcome: Result<[Rows], PostgresError> {
     if let failure {

@@ -75,7 +75,7 @@ final class Session {
   private var interest: Interest = []
   private var expected = Fifo<Expected>()
   private var completed: [Exchange] = []
-  private var needsSync = false
+  private(set) var needsSync = false
   private var preparation: Exchange?
 
   /// `connectLimit` is for all hosts together, but each gets a second at least.
@@ -385,9 +385,13 @@ final class Session {
     preparation = nil
   }
 
-  /// Calls `body` for every exchange that is not answered, a few perhaps more than once.
-  func forEachExchange(_ body: (Exchange) -> Void) {
-    expected.forEach { if let exchange = $0.exchange { body(exchange) } }
+  /// The unanswered exchanges whose deadline has passed, some perhaps more than once.
+  func exchanges(overdue now: MonotonicInstant) -> [Exchange] {
+    var overdue: [Exchange] = []
+    expected.forEach { entry in
+      if let exchange = entry.exchange, now >= exchange.deadline { overdue.append(exchange) }
+    }
+    return overdue
   }
 
   // What every pooled session prepares beside its owner's statements

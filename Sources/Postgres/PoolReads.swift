@@ -1,0 +1,110 @@
+package import EventLoop
+
+/// Short reads, pipelined over shared connections.
+extension Pool {
+  /// Executes a statement that is short and changes nothing: it may run twice, and shares a
+  /// connection with others. A late answer is dropped; its caller has got `.timedOut` by then.
+  package func read(
+    _ call: Call, deadline: MonotonicInstant
+  ) async throws(PostgresError) -> Rows {
+    try check([call])
+    try admit(.read, deadline: deadline)
+    let result: Result<[Rows], PostgresError> = await Waiter.wait { waiter in
+      let exchange = Exchange(.read(call), deadline: deadline)
+      exchange.waiter = waiter
+      sendRead(exchange, call)
+    }
+    guard let rows = try result.get().first else { throw .connectionLost }
+    return rows
+  }
+
+  /// The reader with the least outstanding, or nil when none stands that answers.
+  func usableReader(_ now: MonotonicInstant) -> Int? {
+    var best: Int?
+    var least = Int.max
+    for index in slots.indices where slots[index].role == .read {
+      guard let session = slots[index].session, session.isOpen, !isStalled(session, now) else {
+        continue
+      }
+      if session.unanswered < least {
+        least = session.unanswered
+        best = index
+      }
+    }
+    return best
+  }
+
+  private func isStalled(_ session: Session, _ now: MonotonicInstant) -> Bool {
+    session.unanswered > 0 && now - session.lastProgress >= settings.stallLimit
+  }
+
+  private func sendRead(_ exchange: Exchange, _ call: Call) {
+    if let index = usableReader(loop.now), let session = slots[index].session {
+      if exchange.attempts == 0 {
+        session.send(exchange, [.call(call)], ending: .later)
+      } else {
+        // The second attempt goes in a segment of its own, where no other's error can reach it.
+        session.sync()
+        session.send(exchange, [.call(call)], ending: .sync)
+      }
+      settle(index)
+      return
+    }
+    if slots.contains(where: { $0.role == .read && $0.session?.isOpen == true }) {
+      answer(exchange, .unavailable("the server does not answer"))
+    } else if let outage = outages[.read] {
+      answer(exchange, .unavailable(outage))
+    } else {
+      readLine.append(exchange)
+    }
+  }
+
+  func sendWaitingReads() {
+    var waiting: [Exchange] = []
+    while let exchange = readLine.popFirst() { waiting.append(exchange) }
+    for exchange in waiting {
+      if case .read(let call) = exchange.purpose { sendRead(exchange, call) }
+    }
+  }
+
+  func finishRead(_ exchange: Exchange, _ call: Call) {
+    guard exchange.isWaiting else { return }
+    let endedWithSession = exchange.isLost || exchange.failure?.endsSession == true
+    let mayRepeat = endedWithSession || (exchange.isAborted && exchange.failure == nil)
+    if mayRepeat, exchange.attempts < 2, loop.now < exchange.deadline {
+      exchange.reset()
+      resentReads += 1
+      sendRead(exchange, call)
+      return
+    }
+    exchange.finish()
+    leave(.read, took: endedWithSession ? nil : loop.now - exchange.sentAt)
+  }
+
+  /// Answers a read that is not under way, or no longer of interest.
+  func answer(_ exchange: Exchange, _ error: PostgresError) {
+    guard exchange.isWaiting else { return }
+    exchange.finish(error)
+    leave(.read, took: nil)
+  }
+
+  func expireReads(_ now: MonotonicInstant) {
+    let late = readLine.remove { now >= $0.deadline }
+    for exchange in late { timeOut(exchange) }
+    for index in slots.indices where slots[index].role == .read {
+      guard let session = slots[index].session else { continue }
+      let overdue = session.exchanges(overdue: now)
+      for exchange in overdue where exchange.isWaiting { timeOut(exchange) }
+      // Others before it may be slow, so silence is asked for as well.
+      if isStalled(session, now), overdue.contains(where: { now >= $0.deadline + settings.grace }) {
+        session.close("no answer long after the deadline")
+        settle(index)
+      }
+    }
+  }
+
+  private func timeOut(_ exchange: Exchange) {
+    observer(.timedOut(.read))
+    answer(exchange, .timedOut)
+  }
+}

@@ -1,0 +1,47 @@
+/// The size and the patience of a pool. The defaults are for one loop.
+package struct PoolSettings: Sendable {
+  package var session = SessionSettings()
+  /// Connections that share all short reads; 2–4.
+  package var readConnections = 2
+  /// Connections for `query`, one call each at a time.
+  package var queryConnections = 1
+  /// Connections for transactions, one each at a time.
+  package var writeConnections = 4
+  /// How many calls of a class may be inside, waiting or under way, before others are refused.
+  package var readLimit = 2048
+  package var queryLimit = 16
+  package var writeLimit = 128
+  /// For one attempt; with several hosts each gets its share, but not less than a second.
+  package var connectLimit = Duration.seconds(3)
+  /// A read connection that has been silent so long with calls outstanding counts as stalled: it
+  /// gets no more, and when all are, the pool is not ready.
+  package var stallLimit = Duration.milliseconds(1500)
+  /// How long after its deadline an unanswered read may stay before its connection is given up.
+  package var grace = Duration.seconds(1)
+
+  package init() { session.targetSessionAttributes = "read-write" }
+}
+
+/// What a connection of a pool is for.
+package enum PoolRole: String, Sendable, CaseIterable {
+  case read, query, write
+}
+
+/// Everything that a pool tells its observer. Texts are for logs only.
+package enum PoolEvent: Sendable, Equatable {
+  case connected(PoolRole, afterMilliseconds: Int)
+  case connectFailed(PoolRole, String)
+  /// A connection that stood has ended.
+  case lost(PoolRole, String)
+  /// A call was refused with `.overloaded`.
+  case shed(PoolRole)
+  /// A call ended with `.timedOut`, or a commit with `.outcomeUnknown` for want of time.
+  case timedOut(PoolRole)
+}
+
+/// Whether a pool can do its work at this moment.
+package enum Readiness: Sendable, Equatable {
+  case ready
+  /// With a text for logs.
+  case unavailable(String)
+}

@@ -1,0 +1,197 @@
+package import EventLoop
+
+/// Calls that have a connection to themselves: one query, or one transaction.
+extension Pool {
+  /// Executes one statement that may take long, on a connection of its own. The server's
+  /// `statement_timeout` is set a little below the deadline, so that it is the server that stops the
+  /// statement; should it not answer, the connection is given up.
+  package func query(
+    _ call: Call, deadline: MonotonicInstant
+  ) async throws(PostgresError) -> Rows {
+    try check([call])
+    let lease = try await acquire(.query, deadline: deadline)
+    let result: Result<[Rows], PostgresError> = await Waiter.wait { waiter in
+      let exchange = Exchange(.slow, deadline: deadline)
+      exchange.waiter = waiter
+      let left = max(0, (deadline - .now()).wholeNanoseconds / 1_000_000)
+      let limit = Call(Session.limit, [.text("\(max(1, left - min(100, left / 5)))ms")])
+      submit(exchange, [.hidden(limit), .call(call)], .sync, lease)
+    }
+    release(lease)
+    guard let rows = try result.get().first else { throw .connectionLost }
+    return rows
+  }
+
+  /// Gives `body` a transaction on a connection of its own. Without `commit` inside, it is rolled
+  /// back, whether the body returns or throws. Nothing is sent before the body's first `send`.
+  ///
+  /// Throws what the body throws, and `PostgresError` when there is no connection. The deadline ends
+  /// the transaction wherever it is; the body learns of it from its next call.
+  package nonisolated func transaction<Result>(
+    deadline: MonotonicInstant, _ body: (Transaction) async throws -> Result
+  ) async throws -> Result {
+    let lease = try await acquire(.write, deadline: deadline)
+    let transaction = Transaction(pool: self, lease: lease)
+    do {
+      let result = try await body(transaction)
+      await release(lease)
+      return result
+    } catch {
+      await release(lease)
+      throw error
+    }
+  }
+
+  private func acquire(
+    _ role: PoolRole, deadline: MonotonicInstant
+  ) async throws(PostgresError) -> Lease {
+    try admit(role, deadline: deadline)
+    let result: Result<Lease, PostgresError> = await Waiter.wait { waiter in
+      let applicant = Applicant(role: role, deadline: deadline, waiter: waiter)
+      lines[role]?.append(applicant)
+      for index in slots.indices where slots[index].role == role { serveNext(index) }
+    }
+    return try result.get()
+  }
+
+  /// Gives a free connection to the first in line.
+  func serveNext(_ index: Int) {
+    let role = slots[index].role
+    guard role != .read, slots[index].tenancy == nil, let session = slots[index].session,
+      session.isOpen, session.isIdle, let applicant = lines[role]?.popFirst()
+    else { return }
+    tenancies += 1
+    slots[index].tenancy = Tenancy(
+      serial: tenancies, deadline: applicant.deadline, since: .now())
+    applicant.waiter.resume(
+      .success(
+        Lease(slot: index, serial: tenancies, role: role, deadline: applicant.deadline)))
+  }
+
+  /// The caller has done with its connection, which goes back when the last answer is there.
+  private func release(_ lease: Lease) {
+    guard let tenancy = tenancy(lease) else { return }
+    if tenancy.hasBegun && !tenancy.isOver { rollBack(lease) }
+    slots[lease.slot].tenancy?.isLeft = true
+    endTenancyWhenIdle(lease.slot)
+  }
+
+  private func tenancy(_ lease: Lease) -> Tenancy? {
+    guard let tenancy = slots[lease.slot].tenancy, tenancy.serial == lease.serial else {
+      return nil
+    }
+    return tenancy
+  }
+
+  private func submit(
+    _ exchange: Exchange, _ commands: [Session.Command], _ ending: Session.Ending, _ lease: Lease
+  ) {
+    guard tenancy(lease) != nil, let session = slots[lease.slot].session else {
+      // The sweep has ended the tenancy.
+      exchange.finish(loop.now >= exchange.deadline ? .timedOut : .connectionLost)
+      return
+    }
+    session.send(exchange, commands, ending: ending)
+    settle(lease.slot)
+  }
+
+  func finishOwn(_ exchange: Exchange, _ index: Int) {
+    if exchange.failure != nil, case .transaction = exchange.purpose, !exchange.endsWithSync {
+      slots[index].tenancy?.needsSync = true
+    }
+    if exchange.endedTransaction { slots[index].tenancy?.isOver = true }
+    if exchange.failedInPreamble { slots[index].session?.close("BEGIN or a setting failed") }
+    // A COMMIT whose outcome nobody knows leaves a session that nobody should use.
+    if case .failure(.outcomeUnknown) = exchange.outcome {
+      slots[index].session?.close("the outcome of COMMIT is unknown")
+    }
+    exchange.finish()
+    endTenancyWhenIdle(index)
+  }
+
+  private func endTenancyWhenIdle(_ index: Int) {
+    guard let tenancy = slots[index].tenancy, tenancy.isLeft else { return }
+    if let session = slots[index].session {
+      guard session.unanswered == 0 else { return }
+      // A body that left with commands outstanding, or sent BEGIN by hand.
+      if !session.isIdle { session.close("a transaction was left open") }
+    }
+    slots[index].tenancy = nil
+    leave(slots[index].role, took: .now() - tenancy.since)
+    if let session = slots[index].session, session.isClosed {
+      settle(index)
+    } else {
+      serveNext(index)
+    }
+  }
+
+  /// The connection has gone: its tenant, if it is still there, learns of it from its next call.
+  func abandonTenancy(_ index: Int) {
+    guard let tenancy = slots[index].tenancy else { return }
+    slots[index].tenancy = nil
+    leave(slots[index].role, took: .now() - tenancy.since)
+  }
+
+  func refuse(_ applicant: Applicant, _ error: PostgresError) {
+    applicant.waiter.resume(.failure(error))
+    leave(applicant.role, took: nil)
+  }
+
+  func expireTenancies(_ now: MonotonicInstant) {
+    for role in [PoolRole.query, .write] {
+      for applicant in lines[role]?.remove(where: { now >= $0.deadline }) ?? [] {
+        observer(.timedOut(role))
+        refuse(applicant, .timedOut)
+      }
+    }
+    for index in slots.indices {
+      guard let tenancy = slots[index].tenancy, now >= tenancy.deadline,
+        let session = slots[index].session
+      else { continue }
+      // A rollback under way is nobody's wait; it gets a little longer.
+      if tenancy.isLeft, now < tenancy.deadline + settings.grace { continue }
+      for exchange in session.exchanges(overdue: now) {
+        if exchange.isWaiting { observer(.timedOut(slots[index].role)) }
+        exchange.finish(exchange.timeout)
+      }
+      session.close("the deadline passed")
+      settle(index)
+    }
+  }
+
+  // What a Transaction does
+
+  func send(
+    _ calls: [Call], committing: Bool, _ lease: Lease
+  ) async throws(PostgresError) -> [Rows] {
+    try check(calls)
+    guard let tenancy = tenancy(lease), !tenancy.isOver else {
+      throw MonotonicInstant.now() >= lease.deadline ? .timedOut : .connectionLost
+    }
+    let result: Result<[Rows], PostgresError> = await Waiter.wait { waiter in
+      let exchange = Exchange(.transaction, deadline: tenancy.deadline)
+      exchange.waiter = waiter
+      var commands: [Session.Command] = []
+      if tenancy.needsSync { commands.append(.sync) }
+      if !tenancy.hasBegun { commands.append(.hidden(Call(Session.begin))) }
+      for call in calls { commands.append(.call(call)) }
+      if committing {
+        commands.append(.commit)
+        exchange.endsWithSync = true
+      }
+      slots[lease.slot].tenancy?.hasBegun = true
+      slots[lease.slot].tenancy?.needsSync = false
+      submit(exchange, commands, committing ? .sync : .flushRequest, lease)
+    }
+    return try result.get()
+  }
+
+  /// Sends ROLLBACK, whose answer nobody waits for; the connection is not used before it has come.
+  func rollBack(_ lease: Lease) {
+    guard let tenancy = tenancy(lease), tenancy.hasBegun, !tenancy.isOver else { return }
+    slots[lease.slot].tenancy?.isOver = true
+    let exchange = Exchange(.rollback, deadline: tenancy.deadline)
+    // A Sync first: were there an error before it, the server would skip the ROLLBACK too.
+    submit(exchange, [.sync, .hidden(Call(Session.rollback))], .sync, lease)
+  }
+}

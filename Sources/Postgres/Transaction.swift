@@ -1,0 +1,40 @@
+import Synchronization
+
+/// A transaction (READ COMMITTED) while the body that `Pool.transaction` gave it to is running. Calls
+/// leave together, and each `send` or `commit` is one round trip.
+///
+/// After a call has failed, the server is told to go on by the next `send` or `commit`, whose first
+/// call must then be `rollback to` a savepoint; any other is refused with 25P02. That costs no round
+/// trip: the end of the failed segment leaves together with the calls.
+package final class Transaction: Sendable {
+  private let pool: Pool
+  private let lease: Lease
+  private let trips = Atomic<Int>(0)
+
+  init(pool: Pool, lease: Lease) {
+    self.pool = pool
+    self.lease = lease
+  }
+
+  /// Sends the calls in one write, with BEGIN in front the first time, and returns their results in
+  /// order. Throws the first call's error; those after it were not executed.
+  package func send(_ calls: [Call]) async throws(PostgresError) -> [Rows] {
+    guard !calls.isEmpty else { return [] }
+    trips.add(1, ordering: .relaxed)
+    return try await pool.send(calls, committing: false, lease)
+  }
+
+  /// Sends the calls and COMMIT in one write and returns when the server is ready for the next
+  /// transaction. `.server`: nothing is committed yet, and the transaction may go on from a
+  /// savepoint. `.outcomeUnknown`: COMMIT was sent and only the database knows.
+  package func commit(_ calls: [Call] = []) async throws(PostgresError) -> [Rows] {
+    trips.add(1, ordering: .relaxed)
+    return try await pool.send(calls, committing: true, lease)
+  }
+
+  /// Gives everything up. ROLLBACK leaves at once; its answer is not waited for.
+  package func rollback() async { await pool.rollBack(lease) }
+
+  /// How many times the caller has waited for the server.
+  package var roundTrips: Int { trips.load(ordering: .relaxed) }
+}
