@@ -1,0 +1,95 @@
+package import EventLoop
+
+/// What the environment says; the only place that reads it. README has the same table.
+package struct Configuration: Sendable {
+  /// Where PostgreSQL is, as libpq reads it; nil without `DATABASE_URL`.
+  package var databaseURL: String?
+  package var listen = SocketAddress("127.0.0.1:8080")!
+  package var privateListen = SocketAddress("127.0.0.1:9090")!
+  /// Whether `COLOPHON_PRIVATE_LISTEN` was given.
+  package var choosesPrivateListen = false
+  /// `https://api.example.com`, without a slash at its end; nil makes URLs in answers relative.
+  package var publicURL: String?
+  package var runtimeRole = "colophon_runtime"
+  package var drain = Duration.seconds(20)
+
+  /// Every variable with what it means, in README's order.
+  package static let variables: [String] = [
+    "DATABASE_URL", "COLOPHON_LISTEN", "COLOPHON_PRIVATE_LISTEN", "COLOPHON_PUBLIC_URL",
+    "COLOPHON_RUNTIME_ROLE", "COLOPHON_DRAIN_SECONDS",
+  ]
+
+  /// Reads the variables. Throws every fault at once: unknown `COLOPHON_` names, and values that are
+  /// not what they should be. An empty value counts as absent.
+  package init(_ environment: [String: String]) throws(ConfigurationError) {
+    var faults: [String] = []
+    for name in environment.keys.sorted()
+    where name.hasPrefix("COLOPHON_") && !Self.variables.contains(name) {
+      faults.append("\(name) is not a variable of Colophon")
+    }
+    func value(_ name: String) -> String? {
+      guard let value = environment[name], !value.isEmpty else { return nil }
+      return value
+    }
+    func address(_ name: String) -> SocketAddress? {
+      guard let text = value(name) else { return nil }
+      guard let address = SocketAddress(text) else {
+        faults.append(
+          "\(name) must be an address with a port, such as 127.0.0.1:8080 or [::1]:8080")
+        return nil
+      }
+      return address
+    }
+    databaseURL = value("DATABASE_URL")
+    if let address = address("COLOPHON_LISTEN") { listen = address }
+    if let address = address("COLOPHON_PRIVATE_LISTEN") {
+      privateListen = address
+      choosesPrivateListen = true
+    }
+    if let text = value("COLOPHON_PUBLIC_URL") {
+      if Self.isOrigin(text) {
+        publicURL = text.hasSuffix("/") ? String(text.dropLast()) : text
+      } else {
+        faults.append("COLOPHON_PUBLIC_URL must be like https://api.example.com, without a path")
+      }
+    }
+    if let text = value("COLOPHON_RUNTIME_ROLE") {
+      if (1...63).contains(text.utf8.count), !text.utf8.contains(0) {
+        runtimeRole = text
+      } else {
+        faults.append("COLOPHON_RUNTIME_ROLE must be the name of a PostgreSQL role")
+      }
+    }
+    if let text = value("COLOPHON_DRAIN_SECONDS") {
+      if text.utf8.count <= 4, text.utf8.allSatisfy({ (48...57).contains($0) }),
+        let seconds = Int(text), (1...3600).contains(seconds)
+      {
+        drain = .seconds(seconds)
+      } else {
+        faults.append("COLOPHON_DRAIN_SECONDS must be a whole number from 1 to 3600")
+      }
+    }
+    if !faults.isEmpty { throw ConfigurationError(faults: faults) }
+  }
+
+  /// Scheme, host and perhaps a port: what can stand before a path in a header field.
+  private static func isOrigin(_ text: String) -> Bool {
+    let scheme = ["http://", "https://"].first { text.hasPrefix($0) }
+    guard let scheme else { return false }
+    var rest = text.utf8.dropFirst(scheme.utf8.count)
+    if rest.last == UInt8(ascii: "/") { rest = rest.dropLast() }
+    return !rest.isEmpty
+      && rest.allSatisfy {
+        (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0)
+          || [
+            UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: ":"), UInt8(ascii: "["),
+            UInt8(ascii: "]"),
+          ].contains($0)
+      }
+  }
+}
+
+/// What is wrong with the environment, a sentence for each fault.
+package struct ConfigurationError: Error, Sendable, Equatable {
+  package let faults: [String]
+}

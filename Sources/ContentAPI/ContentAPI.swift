@@ -1,0 +1,196 @@
+import Assets
+package import EventLoop
+package import HTTP
+package import Postgres
+import Synchronization
+
+/// The product: every route, and the layers that each request passes, in their order.
+///
+/// One value for each event loop, made at the start and never changed; what changes behind it (the
+/// pool, the verified keys) belongs to actors of the same loop.
+package struct ContentAPI: Responder {
+  /// The map of the API. openapi.yaml says the same for people, and a test compares the two.
+  package static let routes: [Route] = [
+    Route(.get, "/v1/posts", parameters: ["limit", "cursor", "tag"]) {
+      try await $0.posts.list($1)
+    },
+    Route(.post, "/v1/posts", access: .scope(.postsWrite), reads: [.json, .markdown]) {
+      try await $0.posts.create($1)
+    },
+    Route(.get, "/v1/posts/{slug}") { try await $0.posts.show($1) },
+    Route(
+      .put, "/v1/posts/{slug}", access: .scope(.postsWrite), reads: [.json, .markdown]
+    ) { try await $0.posts.replace($1) },
+    Route(.delete, "/v1/posts/{slug}", access: .scope(.postsWrite), writes: nil) {
+      try await $0.posts.delete($1)
+    },
+    Route(.get, "/openapi.yaml", writes: .yaml) { _, call in try Contract.show(call) },
+  ]
+
+  let posts: Posts
+  private let keys: VerifiedKeys
+  private let requestIDs: RequestIDs
+  private let log: @Sendable (LogEvent) -> Void
+
+  /// - Parameter publicURL: put before paths in `Location` and `Link`; empty makes them relative.
+  package init(
+    pool: Pool, publicURL: String, loop: EventLoop, requestIDs: RequestIDs,
+    log: @Sendable @escaping (LogEvent) -> Void
+  ) {
+    posts = Posts(pool: pool, publicURL: publicURL)
+    keys = VerifiedKeys(pool: pool, loop: loop)
+    self.requestIDs = requestIDs
+    self.log = log
+  }
+
+  /// Every statement that the pool must prepare.
+  package static let statements = Posts.statements + VerifiedKeys.statements
+
+  /// The straight line that every request takes.
+  package func respond(to request: Request) async -> Response {
+    let id = requestIDs.id(of: request.head)
+    var response: Response
+    do {
+      let (route, variables) = try Self.match(request.head)
+      let caller = try await keys.caller(of: request.head)
+      try Self.authorize(caller, for: route)
+      try Self.check(request.head, against: route)
+      let call = RouteCall(request: request, route: route, variables: variables, caller: caller)
+      response = try await route.handler(self, call)
+    } catch {
+      let problem = Problem(any: error)
+      if problem.kind == .internalError { log(.internalError(request: id, "\(error)")) }
+      response = problem.response(instance: id)
+    }
+    response.fields.append("X-Request-Id", FieldValue(id))
+    response.fields.append("X-Content-Type-Options", "nosniff")
+    return response
+  }
+
+  package func response(to refusal: Refusal) -> Response {
+    let id = requestIDs.make()
+    var response = Problem(refusal).response(instance: id)
+    response.fields.append("X-Request-Id", FieldValue(id))
+    response.fields.append("X-Content-Type-Options", "nosniff")
+    return response
+  }
+
+  /// Finds the route. HEAD is GET's; OPTIONS is every path's and answered here.
+  private static func match(_ head: RequestHead) throws -> (Route, [String]) {
+    let path = head.target.segments
+    let method: Method = head.method == .head ? .get : head.method
+    var others: [Route] = []
+    for route in routes {
+      guard let variables = route.match(path) else { continue }
+      if route.method == method { return (route, variables) }
+      others.append(route)
+    }
+    guard !others.isEmpty || head.target.form == .asterisk else {
+      throw Problem(.notFound, "No resource has this path.")
+    }
+    if method == .options { return (options(for: others), []) }
+    throw Problem(
+      .methodNotAllowed, "\(head.method.rawValue) is not allowed here; see Allow.",
+      fields: ["Allow": FieldValue(allowed(by: others))])
+  }
+
+  private static func allowed(by routes: [Route]) -> String {
+    let methods = Set(routes.map(\.method))
+    return Method.allCases.filter {
+      methods.contains($0) || $0 == .options || ($0 == .head && methods.contains(.get))
+    }.map(\.rawValue).joined(separator: ", ")
+  }
+
+  private static func options(for routes: [Route]) -> Route {
+    var fields: ResponseFields = ["Allow": FieldValue(allowed(by: routes))]
+    for route in routes { if let (name, value) = route.accepts { fields.append(name, value) } }
+    fields.append("Cache-Control", "no-store")
+    let response = Response(status: 204, fields: fields)
+    return Route(.options, "*", writes: nil) { _, _ in response }
+  }
+
+  private static func authorize(_ caller: Caller, for route: Route) throws {
+    guard case .scope(let scope) = route.access else { return }
+    switch caller {
+    case .anonymous: throw Problem.unauthorized
+    case .principal(let principal):
+      guard principal.scopes.contains(scope) else {
+        throw Problem(.forbidden, "This needs a key with the scope \(scope.rawValue).")
+      }
+    }
+  }
+
+  /// What can be refused before the content is read.
+  private static func check(_ head: RequestHead, against route: Route) throws {
+    if route.method != .options { try Query.check(head.target, allows: route.parameters) }
+    if let writes = route.writes { try check(accept: Accept(head.values(of: "accept")), writes) }
+    guard !route.reads.isEmpty else { return }
+    guard case .one(let text) = head.only(of: "content-type"), let type = MediaType(text),
+      route.reads.contains(where: { $0.essence == type.essence }),
+      type.parameter("charset").map({ ["utf-8", "utf8"].contains($0.lowercased()) }) ?? true
+    else {
+      let types = route.reads.map(\.essence).joined(separator: " or ")
+      throw Problem(
+        .unsupportedMediaType, "Send Content-Type: \(types), in UTF-8.",
+        fields: route.accepts.map { [$0: $1] } ?? [:])
+    }
+    guard head.values(of: "content-encoding").allSatisfy({ $0.lowercased() == "identity" }) else {
+      throw Problem(
+        .unsupportedMediaType, "Content codings are not understood; send the content as it is.",
+        fields: ["Accept-Encoding": "identity"])
+    }
+  }
+
+  private static func check(accept: Accept, _ offer: MediaType) throws {
+    guard accept.isWellFormed else {
+      throw Problem(.malformedRequest, "The header field Accept is malformed.")
+    }
+    if accept.quality(of: offer) == 0 {
+      throw Problem(.notAcceptable, "What there is here is \(offer.essence).")
+    }
+  }
+}
+
+extension Route {
+  /// `Accept-Post`, `Accept-Put`: what a write reads, for those who ask or got it wrong.
+  var accepts: (FieldName, FieldValue)? {
+    guard !reads.isEmpty else { return nil }
+    let value = FieldValue(reads.map(\.essence).joined(separator: ", "))
+    return method == .post ? ("Accept-Post", value) : ("Accept-Put", value)
+  }
+}
+
+/// What the API tells whoever keeps it running.
+package enum LogEvent: Sendable {
+  /// A fault of ours; the text is for the log alone.
+  case internalError(request: String, String)
+}
+
+/// Names requests: the client's own name when it is sane, else one of ours.
+package final class RequestIDs: Sendable {
+  private let prefix: String
+  private let counter = Atomic<UInt64>(0)
+
+  /// - Parameter seed: random bytes that tell this process from every other.
+  package init(seed: [UInt8]) {
+    prefix = seed.map { Self.hex(UInt64($0), digits: 2) }.joined()
+  }
+
+  package func make() -> String {
+    let (_, number) = counter.wrappingAdd(1, ordering: .relaxed)
+    return prefix + Self.hex(number, digits: 12)
+  }
+
+  /// `X-Request-Id` is echoed when it is at most 128 visible ASCII characters.
+  func id(of head: RequestHead) -> String {
+    guard case .one(let text) = head.only(of: "x-request-id"), (1...128).contains(text.utf8.count),
+      text.utf8.allSatisfy({ (0x21...0x7e).contains($0) })
+    else { return make() }
+    return text
+  }
+
+  private static func hex(_ number: UInt64, digits: Int) -> String {
+    let text = String(number, radix: 16)
+    return String(repeating: "0", count: max(0, digits - text.utf8.count)) + text
+  }
+}

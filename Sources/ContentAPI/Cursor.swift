@@ -1,0 +1,124 @@
+/// A place in a list, between two posts: the key of the post it was cut at and the direction to walk
+/// from there. Opaque to clients; bound to the filters it was made with.
+struct Cursor: Equatable {
+  enum Direction: UInt8 { case forward = 0, backward = 1 }
+
+  let direction: Direction
+  /// Of the list's filters and order.
+  let filters: UInt64
+  let publishedAt: Int64
+  /// Sixteen bytes, a UUID.
+  let id: [UInt8]
+
+  init?(direction: Direction, filters: String, publishedAt: Int, id: String) {
+    guard let id = Self.bytes(ofUUID: id) else { return nil }
+    self.direction = direction
+    self.filters = Self.hash(Array(filters.utf8))
+    self.publishedAt = Int64(publishedAt)
+    self.id = id
+  }
+
+  /// Reads what `text` writes; nil for everything else, and for a cursor of other filters.
+  init?(_ text: String, filters: String) {
+    guard let bytes = Base64URL.decode(text), bytes.count == Self.size, bytes[0] == Self.format,
+      let direction = Direction(rawValue: bytes[1]),
+      Self.hash(bytes[..<34]) & 0xffff_ffff == Self.number(bytes[34...]),
+      Self.number(bytes[2..<10]) == Self.hash(Array(filters.utf8))
+    else { return nil }
+    self.direction = direction
+    self.filters = Self.number(bytes[2..<10])
+    let publishedAt = Int64(bitPattern: Self.number(bytes[10..<18]))
+    guard Instant(microseconds: publishedAt) != nil else { return nil }
+    self.publishedAt = publishedAt
+    id = Array(bytes[18..<34])
+  }
+
+  var text: String {
+    var bytes: [UInt8] = [Self.format, direction.rawValue]
+    for shift in stride(from: 56, through: 0, by: -8) {
+      bytes.append(UInt8(truncatingIfNeeded: filters >> UInt64(shift)))
+    }
+    for shift in stride(from: 56, through: 0, by: -8) {
+      bytes.append(UInt8(truncatingIfNeeded: publishedAt >> Int64(shift)))
+    }
+    bytes += id
+    let check = Self.hash(bytes)
+    for shift in stride(from: 24, through: 0, by: -8) {
+      bytes.append(UInt8(truncatingIfNeeded: check >> UInt64(shift)))
+    }
+    return Base64URL.encode(bytes)
+  }
+
+  /// The UUID as PostgreSQL reads it.
+  var idText: String {
+    id.map { byte in
+      let text = String(byte, radix: 16)
+      return byte < 16 ? "0" + text : text
+    }.joined()
+  }
+
+  private static let format: UInt8 = 1
+  private static let size = 38
+
+  private static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 {
+    bytes.reduce(0) { $0 << 8 | UInt64($1) }
+  }
+
+  /// FNV-1a: it finds slips of the pen, it keeps no secret.
+  private static func hash(_ bytes: some Sequence<UInt8>) -> UInt64 {
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    return hash
+  }
+
+  private static func bytes(ofUUID text: String) -> [UInt8]? {
+    let digits = text.utf8.filter { $0 != UInt8(ascii: "-") }
+    guard digits.count == 32 else { return nil }
+    var bytes: [UInt8] = []
+    for index in stride(from: 0, to: 32, by: 2) {
+      let pair = String(decoding: digits[index...index + 1], as: UTF8.self)
+      guard let byte = UInt8(pair, radix: 16) else { return nil }
+      bytes.append(byte)
+    }
+    return bytes
+  }
+}
+
+/// RFC 4648 §5, without padding, and strict: one text for each sequence of bytes.
+enum Base64URL {
+  private static let alphabet = Array(
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
+
+  static func encode(_ bytes: [UInt8]) -> String {
+    var text: [UInt8] = []
+    var buffer: UInt32 = 0
+    var bits = 0
+    for byte in bytes {
+      buffer = (buffer << 8 | UInt32(byte)) & 0xffff
+      bits += 8
+      while bits >= 6 {
+        bits -= 6
+        text.append(alphabet[Int(buffer >> UInt32(bits) & 63)])
+      }
+    }
+    if bits > 0 { text.append(alphabet[Int(buffer << UInt32(6 - bits) & 63)]) }
+    return String(decoding: text, as: UTF8.self)
+  }
+
+  static func decode(_ text: String) -> [UInt8]? {
+    var bytes: [UInt8] = []
+    var buffer: UInt32 = 0
+    var bits = 0
+    for character in text.utf8 {
+      guard let value = alphabet.firstIndex(of: character) else { return nil }
+      buffer = (buffer << 6 | UInt32(value)) & 0xffff
+      bits += 6
+      if bits >= 8 {
+        bits -= 8
+        bytes.append(UInt8(truncatingIfNeeded: buffer >> UInt32(bits)))
+      }
+    }
+    // What is left must be the padding bits that `encode` leaves zero.
+    return bits < 6 && buffer & (1 << UInt32(bits) - 1) == 0 ? bytes : nil
+  }
+}

@@ -1,0 +1,360 @@
+import EventLoop
+import HTTP
+import Postgres
+
+/// The writes of `/v1/posts`. Each is one transaction of two round trips: the statement that decides,
+/// then `settle` with the commit.
+extension Posts {
+  // POST /v1/posts
+
+  func create(_ call: RouteCall) async throws -> Response {
+    let draft = try await call.content()
+    if draft.status == .scheduled, draft.publishedAt == nil { throw Self.undated }
+    let slug = draft.slug ?? Slug.derive(from: draft.title) ?? "post"
+    let isDerived = draft.slug == nil
+    let create = Call(Self.create, [.text(slug), .boolean(isDerived)] + Self.parameters(of: draft))
+    let calls = isDerived ? [Call(Self.reserve, [.text(slug)]), create] : [create]
+    return try await writes.transaction { transaction in
+      for _ in 0..<3 {
+        let rows = try await transaction.send(calls)
+        guard let row = rows.last, row.count == 1 else {
+          // With a derived slug somebody took it who did not queue for it: the next is free.
+          if isDerived { continue }
+          throw Problem(.slugTaken, "Another post has the slug \(slug).")
+        }
+        let post = try Stored(row, firstColumn: 2)
+        guard let slug = row.text(0, 0) else { throw UnexpectedRows() }
+        _ = try await transaction.commit([Call(Self.settle, [.text(row.text(0, 1) ?? "")])])
+        return created(post, slug: slug)
+      }
+      throw Problem.unavailable
+    }
+  }
+
+  // PUT /v1/posts/{slug}
+
+  func replace(_ call: RouteCall) async throws -> Response {
+    let slug = call.variables[0]
+    guard Slug.isValid(slug) else { throw Self.notFound }
+    let expected = try call.head.expectedVersions()
+    let createOnly: Bool
+    switch try call.head.condition("if-none-match") {
+    case .any: createOnly = true
+    case .absent, .invalid: createOnly = false
+    case .oneOf:
+      throw Problem(.malformedRequest, "If-None-Match of a write can only be *.")
+    }
+    let draft = try await call.content()
+    if let other = draft.slug, other != slug {
+      throw Problem(
+        Faults([Fault(place: .pointer("/slug"), detail: "The path says \(slug); leave it out.")]))
+    }
+    let put = Call(
+      Self.put,
+      [.text(slug), expected.map { .text($0) } ?? .null] + Self.parameters(of: draft)
+        + [.boolean(createOnly)])
+    return try await writes.transaction { transaction in
+      for _ in 0..<3 {
+        guard let row = try await transaction.send([put]).first, let outcome = row.text(0, 0)
+        else { throw UnexpectedRows() }
+        switch outcome {
+        case "raced": continue
+        case "undated": throw Self.undated
+        case "missing":
+          throw Problem(.preconditionFailed, "If-Match names a post that is not there.")
+        case "stale":
+          throw Problem(
+            .preconditionFailed, "The post has changed since; see ETag.",
+            fields: ["ETag": FieldValue(try Stored(row, firstColumn: 2).tag.text)])
+        case "exists":
+          throw Problem(
+            .preconditionFailed, "There is a post of this slug already.",
+            fields: ["ETag": FieldValue(try Stored(row, firstColumn: 2).tag.text)])
+        case "unchanged": return replaced(try Stored(row, firstColumn: 2))
+        default: break
+        }
+        let post = try Stored(row, firstColumn: 2)
+        _ = try await transaction.commit([Call(Self.settle, [.text(row.text(0, 1) ?? "")])])
+        return outcome == "replaced" ? replaced(post) : created(post, slug: slug)
+      }
+      throw Problem.unavailable
+    }
+  }
+
+  // DELETE /v1/posts/{slug}
+
+  func delete(_ call: RouteCall) async throws -> Response {
+    let slug = call.variables[0]
+    guard Slug.isValid(slug) else { throw Self.notFound }
+    let expected = try call.head.expectedVersions()
+    let trash = Call(Self.trash, [.text(slug), expected.map { .text($0) } ?? .null])
+    return try await writes.transaction { transaction in
+      guard let row = try await transaction.send([trash]).first else { throw UnexpectedRows() }
+      guard row.count == 1 else { throw Self.notFound }
+      guard row.text(0, 0) == "trashed" else {
+        throw Problem(
+          .preconditionFailed, "The post has changed since; see ETag.",
+          fields: ["ETag": "\"\(row.text(0, 2) ?? "")-\(row.text(0, 3) ?? "")\""])
+      }
+      _ = try await transaction.commit([Call(Self.settle, [.text(row.text(0, 1) ?? "")])])
+      return Response(status: 204, fields: ["Cache-Control": "private, no-store"])
+    }
+  }
+
+  // What they have in common.
+
+  private var writes: Writes { Writes(pool: pool) }
+
+  private static let undated = Problem(
+    Faults([
+      Fault(place: .pointer("/published_at"), detail: "A scheduled post needs a date to come out.")
+    ]))
+
+  private func created(_ post: Stored, slug: String) -> Response {
+    var response = replaced(post)
+    response.status = 201
+    response.fields.append("Location", FieldValue(publicURL + "/v1/posts/" + slug))
+    return response
+  }
+
+  private func replaced(_ post: Stored) -> Response {
+    Response(
+      status: 200,
+      fields: [
+        "Content-Type": "application/json", "Cache-Control": "private, no-store",
+        "ETag": FieldValue(post.tag.text), "Last-Modified": FieldValue(post.modified.text),
+      ], body: post.json)
+  }
+
+  /// $3 … $18 of `create` and `put`.
+  private static func parameters(of draft: PostDraft) -> [Parameter] {
+    let text = MarkdownText(draft.body)
+    func optional(_ text: String?) -> Parameter { text.map { .text($0) } ?? .null }
+    return [
+      .text(draft.type), .text(draft.title), optional(draft.excerpt),
+      .text(text.excerpt), .text(draft.body),
+      .text((draft.status ?? .draft).rawValue), .boolean(draft.featured),
+      draft.featuredOrder.map { .integer(Int($0)) } ?? .null,
+      .text(draft.tags.joined(separator: ",")), optional(draft.coverImage?.url),
+      optional(draft.coverImage?.alt), optional(draft.canonicalURL), optional(draft.metaTitle),
+      optional(draft.metaDescription), .integer(text.wordCount),
+      optional(draft.publishedAt?.description),
+    ]
+  }
+
+  static let writeStatements = [reserve, create, put, trash, settle]
+
+  /// Creators of posts of one title queue here, so that each sees the slug that the one before it took.
+  /// $1 the derived slug.
+  private static let reserve = Statement(
+    "posts.reserve",
+    """
+    select pg_advisory_xact_lock(hashtextextended('colophon.posts.slug:' || $1::text, 0))
+    """)
+
+  /// $1 the slug; $2 whether it is derived, and -2, -3 … stand in where it is taken; $3 … $18 the
+  /// post. No row: the slug is taken.
+  private static let create = Statement(
+    "posts.create",
+    """
+    with named as (
+      select case when not $2::boolean then $1::text else (
+        -- A scalar subselect per candidate: tried one by one until one is free, never a join.
+        select c.slug from (
+          select case when n = 1 then $1::text
+            else rtrim(left($1::text, 199 - length(n::text)), '-') || '-' || n end as slug
+          from (select generate_series(1, 1000000) as n) s
+        ) c
+        where (select p.id from colophon.posts p where p.slug = c.slug) is null
+        limit 1
+      ) end as slug
+    ), dated as (
+      select n.slug, coalesce($18::timestamptz,
+        case when $8::text <> 'draft' then colophon.this_second() end) as published_at
+      from named n
+    ), p as (
+      insert into colophon.posts (
+        slug, type, title, excerpt, derived_excerpt, body, status, featured, featured_order, tags,
+        cover_image_url, cover_image_alt, canonical_url, meta_title, meta_description, word_count,
+        published_at, counted)
+      select d.slug, $3::text, $4::text, $5::text, $6::text, $7::text,
+        case when $8::text = 'draft' then 'draft' else 'published' end,
+        $9::boolean, $10::integer, string_to_array($11::text, ','),
+        $12::text, $13::text, $14::text, $15::text, $16::text, $17::integer, d.published_at,
+        $8::text <> 'draft' and d.published_at <= colophon.clock()
+      from dated d
+      on conflict on constraint posts_slug_unique do nothing
+      returning *
+    )
+    select r.slug, r.id, r.json, r.version, \(hash) as hash, r.modified, r.public
+    from (
+      select p.slug, p.id, \(whole)::text as json, p.version, \(modified) as modified, \(visible) as public
+      from p
+      offset 0
+    ) r
+    """)
+
+  /// $1 the slug; $2 If-Match: null, *, or versions joined by commas; $3 … $18 as in `create`; $19
+  /// If-None-Match: *. One row with the outcome: created, revived, replaced (all to be settled),
+  /// unchanged, stale (If-Match), exists (If-None-Match), missing (If-Match and no such post), undated
+  /// (scheduled without a date), raced (send it again: it then sees the post it met).
+  private static let put = Statement(
+    "posts.put",
+    """
+    with old as (
+      select p.* from colophon.posts p where p.slug = $1::text for no key update
+    ), given as (
+      select old.id,
+        case when $8::text = 'draft' then 'draft' else 'published' end as status,
+        string_to_array($11::text, ',') as tags,
+        coalesce($18::timestamptz, old.published_at,
+          case when $8::text = 'published' then colophon.this_second() end) as published_at
+      from (select) one left join old on true
+    ), verdict as (
+      select g.*, g.status = 'published' and (g.published_at <= colophon.clock()
+          or coalesce(old.counted and g.published_at = old.published_at, false)) as counted,
+        case
+          when $2::text is not null and (old.id is null or old.trashed_at is not null) then 'missing'
+          when $19::boolean and old.trashed_at is null and old.id is not null then 'exists'
+          when $2::text <> '*' and not old.version::text = any (string_to_array($2::text, ','))
+            then 'stale'
+          when g.status = 'published' and g.published_at is null then 'undated'
+          when old.id is null then 'created'
+          when old.trashed_at is not null then 'revived'
+          when (old.type, old.title, old.excerpt, old.derived_excerpt, old.body, old.status,
+              old.featured, old.featured_order, old.tags, old.cover_image_url, old.cover_image_alt,
+              old.canonical_url, old.meta_title, old.meta_description, old.word_count,
+              old.published_at)
+            is not distinct from ($3::text, $4::text, $5::text, $6::text, $7::text, g.status,
+              $9::boolean, $10::integer, g.tags, $12::text, $13::text,
+              $14::text, $15::text, $16::text, $17::integer,
+              g.published_at)
+            then 'unchanged'
+          else 'replaced'
+        end as outcome
+      from given g left join old on true
+    ), updated as (
+      update colophon.posts p set
+        type = $3::text, title = $4::text, excerpt = $5::text, derived_excerpt = $6::text,
+        body = $7::text, status = v.status, featured = $9::boolean, featured_order = $10::integer,
+        tags = v.tags, cover_image_url = $12::text, cover_image_alt = $13::text,
+        canonical_url = $14::text, meta_title = $15::text, meta_description = $16::text,
+        word_count = $17::integer, published_at = v.published_at, counted = v.counted,
+        updated_at = colophon.this_second(), trashed_at = null, version = p.version + 1
+      from verdict v
+      where p.id = v.id and v.outcome in ('revived', 'replaced')
+      returning p.*
+    ), inserted as (
+      insert into colophon.posts (
+        slug, type, title, excerpt, derived_excerpt, body, status, featured, featured_order, tags,
+        cover_image_url, cover_image_alt, canonical_url, meta_title, meta_description, word_count,
+        published_at, counted)
+      select $1::text, $3::text, $4::text, $5::text, $6::text, $7::text, v.status,
+        $9::boolean, $10::integer, v.tags, $12::text, $13::text, $14::text, $15::text, $16::text,
+        $17::integer, v.published_at, v.counted
+      from verdict v
+      where v.outcome = 'created'
+      on conflict on constraint posts_slug_unique do nothing
+      returning *
+    ), p as (
+      select * from updated
+      union all
+      select * from inserted
+      union all
+      select old.* from old, verdict v where v.outcome in ('unchanged', 'stale', 'exists')
+    )
+    select
+      case when v.outcome = 'created' and r.id is null then 'raced' else v.outcome end as outcome,
+      r.id, r.json, r.version, \(hash) as hash, r.modified, r.public
+    from verdict v left join (
+      select p.id, \(whole)::text as json, p.version, \(modified) as modified, \(visible) as public
+      from p
+      offset 0
+    ) r on true
+    """)
+
+  /// $1 the slug; $2 as in `put`. No row: there is no such post. One row: trashed or stale.
+  private static let trash = Statement(
+    "posts.trash",
+    """
+    with old as (
+      select p.* from colophon.posts p
+      where p.slug = $1::text and p.trashed_at is null
+      for no key update
+    ), gone as (
+      update colophon.posts p set trashed_at = colophon.this_second(), counted = false
+      from old
+      where p.id = old.id
+        and coalesce($2::text = '*' or old.version::text = any (string_to_array($2::text, ',')), true)
+      returning p.id
+    )
+    select case when exists (select from gone) then 'trashed' else 'stale' end as outcome,
+      r.id, r.version, \(hash) as hash
+    from (select p.id, p.version, \(whole)::text as json from old p) r
+    """)
+
+  /// The last statement of every write that changed a post, $1 its id: brings tags, listings and
+  /// counters in step with it, and takes up to fifty posts that have come due into the counters on
+  /// the way. Counters are touched last and in the order of their tags, so that no two writes can
+  /// wait for each other in a circle.
+  private static let settle = Statement(
+    "posts.settle",
+    """
+    with post as (
+      select p.id, p.tags, p.published_at, p.counted,
+        p.status = 'published' and p.trashed_at is null as listed
+      from colophon.posts p where p.id = $1::uuid
+    ), born as (
+      insert into colophon.tags (slug, name)
+      select distinct t.tag, t.tag from post, unnest(post.tags) t(tag) order by 1
+      on conflict do nothing
+      returning slug
+    ), stood as (
+      select l.tag, l.published_at, l.counted from colophon.listings l where l.post_id = $1::uuid
+    ), wanted as (
+      select distinct t.tag, post.published_at, post.counted
+      from post, unnest(post.tags || ''::text) t(tag)
+      where post.listed
+    ), left_out as (
+      delete from colophon.listings l
+      where l.post_id = $1::uuid and l.tag not in (select w.tag from wanted w)
+    ), placed as (
+      insert into colophon.listings as l (post_id, tag, published_at, counted)
+      select $1::uuid, w.tag, w.published_at, w.counted from wanted w
+      on conflict (post_id, tag) do update
+      set published_at = excluded.published_at, counted = excluded.counted
+      where (l.published_at, l.counted) is distinct from (excluded.published_at, excluded.counted)
+    ), due as (
+      -- A post that somebody is writing is left to him; one that he has written since this statement
+      -- began carries another xmin, its listings are not those we see, and the next write takes it.
+      select p.id, p.tags
+      from colophon.listings l
+        join colophon.posts seen on seen.id = l.post_id
+        join colophon.posts p on p.id = seen.id and p.xmin = seen.xmin
+      where l.tag = '' and not l.counted and l.published_at <= colophon.clock()
+        and l.post_id <> $1::uuid and not p.counted
+      order by l.published_at, l.post_id
+      limit 50
+      for no key update of p skip locked
+    ), counted_posts as (
+      update colophon.posts p set counted = true from due where p.id = due.id
+    ), counted_listings as (
+      update colophon.listings l set counted = true from due where l.post_id = due.id
+    ), moved as (
+      select w.tag, 1 as by from wanted w where w.counted
+      union all
+      select s.tag, -1 from stood s where s.counted
+      union all
+      select t.tag, 1 from (select distinct due.id, u.tag from due, unnest(due.tags || ''::text) u(tag)) t
+    )
+    insert into colophon.counters as c (tag, shard, posts)
+    select m.tag, pg_backend_pid() % 8, sum(m.by)
+    from moved m
+    -- All new tags are in before the first counter is touched: that is the order of locks.
+    where (select count(*) from born) >= 0
+    group by m.tag
+    having sum(m.by) <> 0
+    order by m.tag
+    on conflict (tag, shard) do update set posts = c.posts + excluded.posts
+    """)
+}

@@ -1,0 +1,72 @@
+import EventLoop
+package import HTTP
+import JSON
+package import Postgres
+import Synchronization
+
+/// The private listener: `/livez` says that the process runs, `/readyz` that it should be sent
+/// requests, and if not, why. It is not part of the contract and must not face the public.
+package struct PrivateAPI: Responder {
+  private let pools: [Pool]
+  private let draining: Draining
+
+  package init(pools: [Pool], draining: Draining) {
+    self.pools = pools
+    self.draining = draining
+  }
+
+  package func respond(to request: Request) async -> Response {
+    guard [.get, .head].contains(request.head.method) else {
+      return Self.answer(405, "method not allowed", fields: ["Allow": "GET, HEAD"])
+    }
+    switch request.head.target.rawPath {
+    case "/livez": return Self.answer(200, "alive")
+    case "/readyz":
+      var reasons: [String] = draining.hasBegun ? ["draining"] : []
+      for pool in pools {
+        // The reason is for the log; here it is enough which part is missing.
+        if case .unavailable = await pool.readiness, !reasons.contains("database unavailable") {
+          reasons.append("database unavailable")
+        }
+      }
+      return reasons.isEmpty
+        ? Self.answer(200, "ready")
+        : Self.answer(503, "not ready", reasons: reasons, fields: ["Retry-After": "1"])
+    default: return Self.answer(404, "not found")
+    }
+  }
+
+  package func response(to refusal: Refusal) -> Response {
+    Self.answer(refusal.status, refusal.detail)
+  }
+
+  private static func answer(
+    _ status: Int, _ text: String, reasons: [String] = [], fields: ResponseFields = [:]
+  ) -> Response {
+    var json = JSONWriter()
+    json.beginObject()
+    json.name("status")
+    json.string(text)
+    if !reasons.isEmpty {
+      json.name("reasons")
+      json.beginArray()
+      for reason in reasons { json.string(reason) }
+      json.endArray()
+    }
+    json.endObject()
+    var fields = fields
+    fields.append("Content-Type", "application/json")
+    fields.append("Cache-Control", "no-store")
+    return Response(status: status, fields: fields, body: json.bytes)
+  }
+}
+
+/// Whether the end has begun. Set once, by the signal; read by every readiness check.
+package final class Draining: Sendable {
+  private let flag = Atomic(false)
+
+  package init() {}
+
+  package var hasBegun: Bool { flag.load(ordering: .acquiring) }
+  package func begin() { flag.store(true, ordering: .releasing) }
+}

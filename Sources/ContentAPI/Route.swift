@@ -1,0 +1,71 @@
+package import HTTP
+
+/// One operation of the API: a method on a path, who may call it, and what answers.
+package struct Route: Sendable {
+  typealias Handler = @Sendable (ContentAPI, RouteCall) async throws -> Response
+
+  package let method: Method
+  /// As openapi.yaml writes it: `/v1/posts/{slug}`.
+  package let template: String
+  /// Every query parameter it takes; another one is a 400.
+  package let parameters: [String]
+  package let access: Access
+  /// The media types of content it reads; empty when it reads none.
+  package let reads: [MediaType]
+  /// The media type of what it answers; nil when that has no content.
+  package let writes: MediaType?
+  let handler: Handler
+  private let segments: [String]
+
+  package enum Access: Sendable, Equatable {
+    /// Anyone; a key that is sent all the same must be good.
+    case everyone
+    case scope(Scope)
+  }
+
+  init(
+    _ method: Method, _ template: String, parameters: [String] = [], access: Access = .everyone,
+    reads: [MediaType] = [], writes: MediaType? = .json, handler: @escaping Handler
+  ) {
+    self.method = method
+    self.template = template
+    self.parameters = parameters
+    self.access = access
+    self.reads = reads
+    self.writes = writes
+    self.handler = handler
+    segments = template.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
+      .map(String.init)
+  }
+
+  /// The values of the template's variables, nil when the path is another.
+  func match(_ path: [String]) -> [String]? {
+    guard path.count == segments.count else { return nil }
+    var variables: [String] = []
+    for (segment, pattern) in zip(path, segments) {
+      if pattern.utf8.first == UInt8(ascii: "{") {
+        variables.append(segment)
+      } else if !segment.utf8.elementsEqual(pattern.utf8) {
+        return nil
+      }
+    }
+    return variables
+  }
+}
+
+/// One call of a route.
+struct RouteCall: Sendable {
+  let request: Request
+  let route: Route
+  /// What stands in the path for the template's variables.
+  let variables: [String]
+  let caller: Caller
+
+  var head: RequestHead { request.head }
+}
+
+extension MediaType {
+  static let json = MediaType("application/json")!
+  static let markdown = MediaType("text/markdown")!
+  static let yaml = MediaType("application/yaml")!
+}

@@ -1,0 +1,139 @@
+import ContentAPI
+
+/// A command line, read whole before anything is done.
+enum Command: Equatable {
+  case help(topic: String?)
+  case version
+  case dev(DevOptions)
+  case serve
+  case migrate
+  case key(KeyAction)
+
+  struct DevOptions: Equatable {
+    var port: UInt16?
+    var data = ".colophon"
+    var isEmpty = false
+  }
+
+  enum KeyAction: Equatable {
+    case create(name: String, scopes: [Scope])
+    case list(json: Bool)
+    case rotate(id: String)
+    case revoke(id: String)
+  }
+
+  static let names = ["dev", "serve", "migrate", "key"]
+
+  init(arguments: [String]) throws(UsageError) {
+    var rest = Arguments(arguments)
+    guard let name = rest.next() else {
+      throw UsageError("say what to do: dev, serve, migrate or key")
+    }
+    if rest.asksForHelp, Self.names.contains(name) {
+      self = .help(topic: name)
+      return
+    }
+    switch name {
+    case "--help", "-h": self = .help(topic: nil)
+    case "--version": self = .version
+    case "help":
+      let topic = rest.next()
+      if let topic, !Self.names.contains(topic) {
+        throw UsageError("there is no command \(topic)")
+      }
+      self = .help(topic: topic)
+    case "dev": self = .dev(try Self.dev(&rest))
+    case "serve": self = .serve
+    case "migrate": self = .migrate
+    case "key": self = .key(try Self.key(&rest))
+    default: throw UsageError("there is no command \(name)")
+    }
+    try rest.end()
+  }
+
+  private static func dev(_ rest: inout Arguments) throws(UsageError) -> DevOptions {
+    var options = DevOptions()
+    while let option = rest.next() {
+      switch option {
+      case "--port":
+        let text = try rest.value(of: option)
+        guard let port = UInt16(text), text.utf8.allSatisfy({ (48...57).contains($0) }) else {
+          throw UsageError("--port wants a number from 0 to 65535, not \(text)")
+        }
+        options.port = port
+      case "--data": options.data = try rest.value(of: option)
+      case "--empty": options.isEmpty = true
+      default: throw UsageError("dev has no option \(option)")
+      }
+    }
+    return options
+  }
+
+  private static func key(_ rest: inout Arguments) throws(UsageError) -> KeyAction {
+    switch rest.next() {
+    case "create":
+      guard let name = rest.next(), !name.hasPrefix("-") else {
+        throw UsageError("key create wants a name, such as: key create laptop --scope posts:write")
+      }
+      guard (1...200).contains(name.unicodeScalars.count),
+        name.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7f })
+      else { throw UsageError("a key's name has 1 to 200 characters on one line") }
+      guard rest.next() == "--scope" else { throw UsageError("key create wants --scope SCOPES") }
+      return .create(name: name, scopes: try scopes(try rest.value(of: "--scope")))
+    case "list":
+      guard let option = rest.next() else { return .list(json: false) }
+      guard option == "--json" else { throw UsageError("key list has no option \(option)") }
+      return .list(json: true)
+    case "rotate": return .rotate(id: try rest.value(of: "key rotate"))
+    case "revoke": return .revoke(id: try rest.value(of: "key revoke"))
+    case let other?: throw UsageError("key has no action \(other)")
+    case nil: throw UsageError("say what to do with keys: create, list, rotate or revoke")
+    }
+  }
+
+  private static func scopes(_ text: String) throws(UsageError) -> [Scope] {
+    var scopes: [Scope] = []
+    for name in text.split(separator: ",", omittingEmptySubsequences: false).map(String.init) {
+      guard let scope = Scope(rawValue: name) else {
+        let known = Scope.allCases.map(\.rawValue).joined(separator: ", ")
+        throw UsageError("there is no scope \(name); there are: \(known)")
+      }
+      if !scopes.contains(scope) { scopes.append(scope) }
+    }
+    return scopes
+  }
+}
+
+/// A command line that cannot be understood.
+struct UsageError: Error {
+  let message: String
+
+  init(_ message: String) { self.message = message }
+}
+
+/// The words of a command line, taken one by one; `--option=value` is two of them.
+private struct Arguments {
+  private var words: [String]
+
+  init(_ arguments: [String]) {
+    words = arguments.flatMap { argument -> [String] in
+      guard argument.hasPrefix("--"), let equals = argument.firstIndex(of: "=") else {
+        return [argument]
+      }
+      return [String(argument[..<equals]), String(argument[argument.index(after: equals)...])]
+    }
+  }
+
+  var asksForHelp: Bool { words.contains("--help") || words.contains("-h") }
+
+  mutating func next() -> String? { words.isEmpty ? nil : words.removeFirst() }
+
+  mutating func value(of option: String) throws(UsageError) -> String {
+    guard let value = next(), !value.isEmpty else { throw UsageError("\(option) wants a value") }
+    return value
+  }
+
+  func end() throws(UsageError) {
+    if let word = words.first { throw UsageError("\(word) is one word too many") }
+  }
+}

@@ -1,0 +1,139 @@
+import Assets
+import ContentAPI
+import EventLoop
+import HTTP
+import LocalPostgres
+import Postgres
+
+/// `colophon dev`: everything on one machine, nothing to set up.
+struct Dev {
+  private let options: Command.DevOptions
+  private var configuration: Configuration
+  private let loop: EventLoop
+
+  init(_ options: Command.DevOptions, _ configuration: Configuration, loop: EventLoop) {
+    self.options = options
+    self.configuration = configuration
+    self.loop = loop
+  }
+
+  func run() async throws -> Colophon.Status {
+    let ending = try await Ending.start(on: loop)
+    var configuration = configuration
+    if let port = options.port {
+      configuration.listen = SocketAddress("127.0.0.1:\(port)")!
+      // Whoever chooses a port runs several; the second private port is then any free one.
+      if !configuration.choosesPrivateListen {
+        configuration.privateListen = SocketAddress("127.0.0.1:0")!
+      }
+    }
+    Terminal.note("Starting PostgreSQL in \(options.data) …")
+    let cluster: LocalCluster
+    do {
+      cluster = try await LocalCluster.start(dataFolder: options.data, on: loop)
+    } catch {
+      throw Failure(error.description)
+    }
+    do {
+      let (key, service) = try await prepare(cluster, configuration)
+      service.announce()
+      show(key, at: service.address, cluster)
+      await ending.wait()
+      Terminal.note("Stopping; the data stays in \(options.data).")
+      // Nobody deals connections out to a development server: idle ones need no long grace.
+      await service.drain(within: min(configuration.drain, .seconds(4)))
+    } catch {
+      await cluster.stop()
+      throw error
+    }
+    await cluster.stop()
+    return .done
+  }
+
+  /// Makes what is missing: database, schema, key, samples.
+  private func prepare(
+    _ cluster: LocalCluster, _ configuration: Configuration
+  ) async throws -> (key: String, service: Service) {
+    let server = try await Connection.open(cluster.conninfo(database: "postgres"), on: loop)
+    let exists = try await server.query("select from pg_database where datname = 'colophon'")
+    if exists.count == 0 { _ = try await server.query("create database colophon") }
+    await server.close()
+
+    let url = cluster.conninfo(database: "colophon")
+    let connection = try await Database.open(url, on: loop)
+    _ = try await Schema.migrate(connection, runtimeRole: LocalCluster.role)
+    let key = try await self.key(in: cluster.dataFolder, connection)
+    await connection.close()
+
+    let service = try await Service.start(
+      configuration, databaseURL: url, loops: try startLoops(besides: loop))
+    guard await service.isReady(within: .seconds(30), on: loop) else {
+      throw Failure("the database did not become ready within 30 seconds")
+    }
+    try await addSamples(to: service.contentAPI, key: key, in: cluster.dataFolder)
+    return (key, service)
+  }
+
+  /// The key that is printed at each start; made at the first, for everything.
+  private func key(in folder: String, _ connection: Connection) async throws -> String {
+    let path = folder + "/key"
+    if Files.status(path) != nil {
+      return String(decoding: try Files.read(path), as: UTF8.self)
+        .split(separator: "\n").first.map(String.init) ?? ""
+    }
+    let key = APIKey(random: RandomBytes.make(30))
+    try await KeyRegister(connection).create(name: "dev", scopes: Scope.allCases, key: key)
+    try Files.write(Array((key.text + "\n").utf8), to: path, mode: 0o600)
+    return key.text
+  }
+
+  /// Publishes the sample posts the way anybody publishes a file, and writes down that it has been
+  /// done, so that a sample somebody deleted does not come back.
+  private func addSamples(
+    to contentAPI: ContentAPI, key: String, in folder: String
+  ) async throws {
+    let mark = folder + "/samples"
+    if Files.status(mark) != nil { return }
+    if !options.isEmpty {
+      for (index, post) in Assets.samplePosts.enumerated() {
+        Terminal.progress("Sample post \(index + 1) of \(Assets.samplePosts.count)")
+        let response = await contentAPI.respond(to: try publication(of: post, key: key))
+        // Taken means that an earlier start was killed in the middle of this.
+        guard [201, 409].contains(response.status) else {
+          throw Failure(
+            "a sample post was refused: \(String(decoding: response.body, as: UTF8.self))")
+        }
+      }
+      Terminal.progress("")
+    }
+    try Files.write([], to: mark, mode: 0o600)
+  }
+
+  private func publication(of post: [UInt8], key: String) throws -> Request {
+    let head = """
+      POST /v1/posts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \(key)\r\n\
+      Content-Type: text/markdown\r\n\r\n
+      """
+    var parser = RequestParser()
+    guard case .head(let parsed, _) = parser.next(Array(head.utf8).span) else {
+      throw Failure("the request for a sample post is malformed")
+    }
+    return Request(head: parsed, peer: SocketAddress("127.0.0.1:0")!, content: .ready(post))
+  }
+
+  private func show(_ key: String, at address: SocketAddress, _ cluster: LocalCluster) {
+    let base = "http://\(address)/v1/posts"
+    Terminal.print(
+      """
+      API key: \(key)
+      Database: \(cluster.conninfo(database: "colophon"))
+
+      Try:
+        curl '\(base)?limit=3'
+        printf -- '---\\ntitle: Hello\\ntags: [first]\\n---\\nHello from a file.\\n' > hello.md
+        curl --data-binary @hello.md -H 'Content-Type: text/markdown' -H 'Authorization: Bearer \
+      \(key)' \(base)
+        curl \(base)/hello
+      """)
+  }
+}

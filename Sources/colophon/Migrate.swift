@@ -1,0 +1,74 @@
+import ContentAPI
+import EventLoop
+import Postgres
+
+/// `colophon migrate`.
+struct Migrate {
+  private let configuration: Configuration
+  private let loop: EventLoop
+
+  init(_ configuration: Configuration, loop: EventLoop) {
+    self.configuration = configuration
+    self.loop = loop
+  }
+
+  func run() async throws -> Colophon.Status {
+    let connection = try await Database.open(configuration.databaseURL, on: loop)
+    let migration = try await Database.explaining {
+      try await Schema.migrate(connection, runtimeRole: configuration.runtimeRole)
+    }
+    await connection.close()
+    let outcome =
+      switch migration.from {
+      case nil: "The database is made; it has version \(migration.to)."
+      case migration.to: "The database has version \(migration.to) already."
+      case let from?: "The database went from version \(from) to \(migration.to)."
+      }
+    Terminal.note(outcome)
+    if !migration.leftToDo.isEmpty {
+      Terminal.note(
+        "To let \(configuration.runtimeRole) serve it, somebody with the rights has to run:")
+      for statement in migration.leftToDo { Terminal.print(statement + ";") }
+    }
+    return .done
+  }
+}
+
+/// One session for a command, and the words for what can go wrong with it.
+enum Database {
+  static func open(_ url: String?, on loop: EventLoop) async throws -> Connection {
+    guard let url else {
+      throw Failure(
+        "DATABASE_URL says where PostgreSQL is, such as postgresql://user@host/colophon; "
+          + "without one there is: colophon dev")
+    }
+    var settings = SessionSettings(searchPath: "colophon")
+    settings.applicationName = "colophon command"
+    // A command changes the database and somebody waits for it: it needs the one that can be
+    // written, and more patience than a request.
+    settings.targetSessionAttributes = "read-write"
+    settings.statementTimeout = .seconds(3600)
+    settings.lockTimeout = .seconds(60)
+    settings.idleInTransactionTimeout = .seconds(60)
+    return try await explaining {
+      try await Connection.open(
+        url, on: loop, deadline: .now() + .seconds(10), settings: settings)
+    }
+  }
+
+  /// Runs `body` and puts what PostgreSQL says into a sentence.
+  static func explaining<Result>(_ body: () async throws -> Result) async throws -> Result {
+    do {
+      return try await body()
+    } catch let error as PostgresError {
+      switch error {
+      case .unavailable(let reason): throw Failure("cannot connect to the database: \(reason)")
+      case .timedOut: throw Failure("the database did not answer in time; is it frozen?")
+      case .server(let error) where error.sqlState == "3F000" || error.sqlState == "42P01":
+        throw Failure("the database is not made yet; run: colophon migrate")
+      case .server(let error): throw Failure("the database refuses: \(error.message)")
+      default: throw Failure("the connection to the database was lost; try again")
+      }
+    }
+  }
+}
