@@ -465,7 +465,6 @@ extension PostReading {
       fault(
         "published_at",
         "expected an RFC 3339 date-time such as 2026-03-12T09:00:00Z, got \(got): \(error)")
-      unreadable.insert("published_at")
       return nil
     }
   }
