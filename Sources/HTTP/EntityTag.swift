@@ -21,12 +21,13 @@ package struct EntityTag: Sendable, Equatable {
 
   /// Strong comparison (RFC 9110 §8.8.3.2): both are strong and the same.
   package func stronglyMatches(_ other: EntityTag) -> Bool {
-    !isWeak && !other.isWeak && opaque == other.opaque
+    !isWeak && !other.isWeak && weaklyMatches(other)
   }
 
   /// Weak comparison: the same, weak or not.
   package func weaklyMatches(_ other: EntityTag) -> Bool {
-    opaque == other.opaque
+    // Byte by byte: to `==`, a kelvin sign equals a K.
+    opaque.utf8.elementsEqual(other.opaque.utf8)
   }
 
   /// etagc: VCHAR without the quote, and obs-text.

@@ -11,7 +11,7 @@ package struct FieldName: Sendable, ExpressibleByStringLiteral, Equatable {
   }
 
   /// A name from data, nil when it is not a token.
-  package init?(_ text: String) {
+  package init?(token text: String) {
     guard !text.isEmpty, text.utf8.allSatisfy(\.isToken) else { return nil }
     self.text = text
   }
@@ -23,8 +23,8 @@ package struct FieldName: Sendable, ExpressibleByStringLiteral, Equatable {
   }
 }
 
-/// The value of a field that is sent. It holds visible ASCII and single spaces between it, so
-/// that no value can end its line, whatever it was made from.
+/// The value of a field that is sent. It holds visible ASCII and spaces within it, so that no
+/// value can end its line, whatever it was made from.
 ///
 /// Every other byte is percent-encoded: nothing is dropped silently, a URI with such bytes stays
 /// the URI that was meant, and a fault shows as `%0A` instead of becoming a second field.

@@ -10,6 +10,13 @@ package struct MediaType: Sendable, Equatable {
   package let subtype: String
   package let parameters: [Parameter]
 
+  /// A type of one's own, which is to be spelled in lower case.
+  package init(_ type: String, _ subtype: String) {
+    self.type = type
+    self.subtype = subtype
+    parameters = []
+  }
+
   /// Reads a `Content-Type`; nil when it is malformed or names a parameter twice.
   package init?(_ text: String) {
     var reader = FieldReader(text)

@@ -41,7 +41,7 @@ package struct RequestParser: Sendable {
   private var phase = Phase.head(HeadScanner(.head))
 
   package init(limits: RequestLimits = RequestLimits()) {
-    self.limits = limits
+    self.limits = limits.clamped
   }
 
   /// Whether the parser stands between two requests and has seen no byte of the next one.
@@ -166,6 +166,16 @@ package struct RequestLimits: Sendable {
   package var body = 1 << 20
 
   package init() {}
+
+  /// Offsets within a head are kept in 32 bits, and none of the sums may overflow.
+  fileprivate var clamped: RequestLimits {
+    var limits = self
+    limits.head = min(max(head, 0), 1 << 30)
+    limits.target = min(max(target, 0), 1 << 30)
+    limits.fields = max(fields, 0)
+    limits.body = max(body, 0)
+    return limits
+  }
 }
 
 /// The memory that a head is parsed into.
