@@ -166,6 +166,7 @@ package actor LocalCluster: LoopBound {
       settings += [
         "fsync=off", "full_page_writes=off", "synchronous_commit=on", "shared_buffers=32MB",
         "max_connections=200", "max_wal_senders=0", "wal_level=minimal", "autovacuum=off",
+        "max_logical_replication_workers=0",
       ]
     }
     return ["-D", folder.cluster] + settings.flatMap { ["-c", $0] }
