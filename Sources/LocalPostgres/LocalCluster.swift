@@ -272,7 +272,7 @@ package actor LocalCluster: LoopBound {
           "--auth-local=trust", "--auth-host=reject", "--no-instructions",
         ] + (purpose == .tests ? ["--no-sync"] : []))
       program.output = .captured
-      program.deathSignal = SIGTERM
+      program.deathSignal = SIGKILL
       let (exit, output) = try await ChildProcess.run(program, on: loop)
       if exit == .status(0) {
         try Files.rename(unfinished, to: folder.cluster)
