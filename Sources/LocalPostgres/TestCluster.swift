@@ -117,10 +117,14 @@ package actor TestCluster: LoopBound {
   }
 
   fileprivate func execute(_ sql: String) async throws {
+    // A machine that runs tests may be very busy.
+    var settings = SessionSettings()
+    settings.statementTimeout = .seconds(60)
     let connection = try await Connection.open(
-      try await conninfo(database: "postgres"), on: loop, deadline: .now() + .seconds(20))
+      try await conninfo(database: "postgres"), on: loop, deadline: .now() + .seconds(20),
+      settings: settings)
     do {
-      _ = try await connection.query(sql)
+      _ = try await connection.query(sql, deadline: .now() + .seconds(60))
     } catch {
       await connection.close()
       throw error

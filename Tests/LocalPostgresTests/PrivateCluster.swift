@@ -17,7 +17,7 @@ import Testing
   }
 
   @Test func `lets nobody into the folders of its data and its socket`() async throws {
-    try await Stage.run { stage in
+    try await Stage.runOnCluster { stage in
       try await stage.withCluster { cluster in
         let user = UserAccount.effectiveUser
         for part in ["/cluster", "/run"] {
@@ -34,7 +34,7 @@ import Testing
   }
 
   @Test func `keeps its data over stop and start`() async throws {
-    try await Stage.run { stage in
+    try await Stage.runOnCluster { stage in
       try await stage.withCluster { cluster in
         try await stage.run(cluster.conninfo(), "create table kept as select 7 as number")
       }
@@ -46,7 +46,7 @@ import Testing
   }
 
   @Test func `is refused a second time while it lives`() async throws {
-    try await Stage.run { stage in
+    try await Stage.runOnCluster { stage in
       try await stage.withCluster { cluster in
         await #expect(throws: LocalPostgresError.inUse(folder: cluster.dataFolder)) {
           _ = try await stage.start()
@@ -57,7 +57,7 @@ import Testing
   }
 
   @Test func `starts again at once after its server was killed`() async throws {
-    try await Stage.run { stage in
+    try await Stage.runOnCluster { stage in
       let first = try await stage.start()
       try await stage.run(first.conninfo(), "create table kept as select 7 as number")
       OtherProcess.send(SIGKILL, to: first.pid)
@@ -71,7 +71,7 @@ import Testing
   }
 
   @Test func `starts again when its killed server's number is another process's`() async throws {
-    try await Stage.run { stage in
+    try await Stage.runOnCluster { stage in
       let first = try await stage.start()
       OtherProcess.send(SIGKILL, to: first.pid)
       await first.exit()
@@ -96,7 +96,7 @@ import Testing
   }
 
   @Test func `ends with the thread that started it`() async throws {
-    try await Stage.run { stage in
+    try await Stage.runOnCluster { stage in
       // The end of a thread is to its children what the end of the process is.
       let doomed = try EventLoop()
       try doomed.start()
@@ -112,7 +112,7 @@ import Testing
   }
 
   @Test func `waits for the server of a process that has just been killed`() async throws {
-    try await Stage.run { stage in
+    try await Stage.runOnCluster { stage in
       let doomed = try EventLoop()
       try doomed.start()
       let path = stage.data
@@ -132,7 +132,7 @@ import Testing
   }
 
   @Test func `tells of the end of its server`() async throws {
-    try await Stage.run { stage in
+    try await Stage.runOnCluster { stage in
       try await stage.withCluster { cluster in
         OtherProcess.send(SIGINT, to: cluster.pid)
         await cluster.exit()
@@ -142,7 +142,7 @@ import Testing
   }
 
   @Test func `comes back from a restart with its data, on the same socket`() async throws {
-    try await Stage.run { stage in
+    try await Stage.runOnCluster { stage in
       try await stage.withCluster { cluster in
         let conninfo = cluster.conninfo()
         try await stage.run(conninfo, "create table kept as select 7 as number")
@@ -157,8 +157,7 @@ import Testing
   }
 
   @Test(arguments: [
-    "with a space", "it's \"quoted\" \\ $HOME", "Zwiebelfische, große",
-    String(repeating: "long-", count: 30), "trailing ",
+    "it's \"quoted\" \\ $HOME, große ", String(repeating: "long-", count: 30),
   ])
   func `lives in a folder of any name`(name: String) async throws {
     try await Stage.run { stage in
@@ -186,7 +185,7 @@ import Testing
   }
 
   @Test func `does not remove what a forged record names`() async throws {
-    try await Stage.run { stage in
+    try await Stage.runOnCluster { stage in
       let precious = stage.folder + "/precious"
       try Files.makeFolder(precious, mode: 0o700)
       try await stage.withCluster { _ in }
@@ -212,7 +211,7 @@ import Testing
   }
 
   @Test func `says in the server's words why it does not start`() async throws {
-    try await Stage.run { stage in
+    try await Stage.runOnCluster { stage in
       try await stage.withCluster { _ in }
       let path = stage.data + "/cluster/postgresql.auto.conf"
       let owner = try #require(Files.status(path)?.owner)

@@ -23,6 +23,33 @@ struct Stage: Sendable {
     }.value
   }
 
+  /// The same with a cluster in `data` that has been made and stopped: for tests that are not about
+  /// making one, which takes longer than all that they do.
+  static func runOnCluster(
+    _ body: @Sendable @escaping (Stage) async throws -> Void
+  ) async throws {
+    let made = try await made.value
+    try await run { stage in
+      let copy = ChildProcess.Program("/bin/cp", ["-a", made, stage.data])
+      let (exit, _) = try await ChildProcess.run(copy, on: stage.loop)
+      try #require(exit == .status(0))
+      try await body(stage)
+    }
+  }
+
+  private static let made = Task { () async throws -> String in
+    let folder = try Files.makeTemporaryFolder(prefix: "/tmp/colophon-stage-")
+    ProcessEnd.add { Files.remove(folder) }
+    try Files.setMode(folder, 0o711)
+    let loop = try EventLoop()
+    try loop.start()
+    defer { loop.stop() }
+    try await Task(executorPreference: loop) {
+      try await LocalCluster.start(dataFolder: folder + "/data", for: .tests, on: loop).stop()
+    }.value
+    return folder + "/data"
+  }
+
   func start(_ path: String? = nil) async throws -> LocalCluster {
     try await LocalCluster.start(dataFolder: path ?? data, for: .tests, on: loop)
   }
