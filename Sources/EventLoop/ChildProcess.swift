@@ -91,7 +91,8 @@ import Glibc
       (output, error) = (ends[1], ends[1])
     case .file(let path):
       let file = try Descriptor(
-        "open \(path)", unsafe open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600))
+        "open \(path)",
+        unsafe open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0o600))
       (output, error) = (file.number, file.number)
       writing = consume file
     }

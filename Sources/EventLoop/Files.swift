@@ -95,8 +95,9 @@ package enum Files {
     }
   }
 
+  /// Gives a file, a folder or a link, but never what a link leads to, to another user.
   package static func setOwner(_ path: String, _ account: UserAccount) throws(SystemError) {
-    if unsafe chown(path, account.user, account.group) != 0 { throw SystemError("chown \(path)") }
+    if unsafe lchown(path, account.user, account.group) != 0 { throw SystemError("chown \(path)") }
   }
 
   package static func setMode(_ path: String, _ mode: UInt32) throws(SystemError) {
@@ -115,7 +116,7 @@ package enum Files {
   /// Locks a file for as long as the descriptor lives (flock(2)); nil when another process has it.
   package static func lock(_ path: String) throws(SystemError) -> Descriptor? {
     let file = try Descriptor(
-      "open \(path)", unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600))
+      "open \(path)", unsafe open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600))
     if flock(file.number, LOCK_EX | LOCK_NB) == 0 { return file }
     if errno == EWOULDBLOCK { return nil }
     throw SystemError("lock \(path)")

@@ -88,11 +88,14 @@ struct DataFolder: Sendable {
 
   /// Makes the folder of the socket, which only the server's user and root can enter: `run`, or
   /// where that is too long for a socket a folder under /tmp. A comma separates folders for
-  /// PostgreSQL and hosts for libpq, so it counts as too long.
+  /// PostgreSQL and hosts for libpq, so it counts as too long; and what root makes and gives away
+  /// must not lie where another user could put a link in its place.
   func makeSocketFolder(for account: ServerAccount) throws(SystemError) -> String {
     removeSocketFolder()
     var folder = path + "/run"
-    if Self.isShort(folder), !folder.utf8.contains(UInt8(ascii: ",")) {
+    if Self.isShort(folder), !folder.utf8.contains(UInt8(ascii: ",")),
+      Files.status(path)?.owner == UserAccount.effectiveUser
+    {
       try Files.makeFolder(folder, mode: 0o700)
       try Files.setMode(folder, 0o700)
     } else {

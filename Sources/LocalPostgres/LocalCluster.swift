@@ -166,6 +166,7 @@ package actor LocalCluster: LoopBound {
       settings += [
         "fsync=off", "full_page_writes=off", "synchronous_commit=on", "shared_buffers=32MB",
         "max_connections=200", "max_wal_senders=0", "wal_level=minimal", "autovacuum=off",
+        "max_logical_replication_workers=0",
       ]
     }
     return ["-D", folder.cluster] + settings.flatMap { ["-c", $0] }
@@ -271,7 +272,7 @@ package actor LocalCluster: LoopBound {
           "--auth-local=trust", "--auth-host=reject", "--no-instructions",
         ] + (purpose == .tests ? ["--no-sync"] : []))
       program.output = .captured
-      program.deathSignal = SIGTERM
+      program.deathSignal = SIGKILL
       let (exit, output) = try await ChildProcess.run(program, on: loop)
       if exit == .status(0) {
         try Files.rename(unfinished, to: folder.cluster)
