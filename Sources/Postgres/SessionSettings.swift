@@ -24,6 +24,8 @@ package struct SessionSettings: Sendable {
     var ours = [
       ("plan_cache_mode", "force_generic_plan"),
       ("jit", "off"),
+      // A plan made while a table was small is kept while it grows; every statement has its index.
+      ("enable_seqscan", "off"),
       ("lock_timeout", Self.milliseconds(lockTimeout)),
       ("statement_timeout", Self.milliseconds(statementTimeout)),
       ("idle_in_transaction_session_timeout", Self.milliseconds(idleInTransactionTimeout)),
