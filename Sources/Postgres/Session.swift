@@ -52,7 +52,7 @@ final class Session {
 
   private(set) var phase = Phase.connecting
   private(set) var syncs = 0
-  /// When the last reply came, or when the first of the unanswered commands was sent.
+  /// When something last came, or when the first of the unanswered commands was sent.
   private(set) var lastProgress: MonotonicInstant
   /// The server answered 25006: it is no primary (any more).
   private(set) var isReadOnly = false
@@ -195,6 +195,8 @@ final class Session {
   // Events
 
   func ready(_ events: ReadyEvents) {
+    // A long result is no silence.
+    if events.contains(.readable) { lastProgress = loop.now }
     switch phase {
     case .connecting: pollConnect()
     case .preparing, .open: receive()
@@ -233,7 +235,6 @@ final class Session {
         exchange.warnInCommit()
       }
       let reply = libpq.nextReply()
-      lastProgress = loop.now
       switch reply {
       case .rows(let rows):
         head.exchange?.take(rows, for: head.role)
