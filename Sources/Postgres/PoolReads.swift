@@ -80,7 +80,7 @@ extension Pool {
       return
     }
     exchange.finish()
-    leave(.read, took: endedWithSession ? nil : loop.now - exchange.sentAt)
+    leave(.read, took: endedWithSession ? nil : exchange.share)
   }
 
   /// Answers a read that is not under way, or no longer of interest.
