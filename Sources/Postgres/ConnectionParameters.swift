@@ -13,8 +13,8 @@ struct ConnectionParameters: Sendable {
 
   let candidates: [Candidate]
 
-  /// Reads a libpq URI or keyword string. Throws `.unavailable` with libpq's own words, which do not
-  /// repeat a password.
+  /// Reads a libpq URI or keyword string. Throws `.unavailable` with what libpq says of it up to the
+  /// first quotation: that might be a piece of a password.
   init(_ conninfo: String, settings: SessionSettings) throws(PostgresError) {
     var values = try Self.parse(conninfo)
     let environment = Self.environmentDefaults()
@@ -67,7 +67,8 @@ struct ConnectionParameters: Sendable {
     guard let options = unsafe PQconninfoParse(conninfo, &message) else {
       let text = unsafe message.map { unsafe String(cString: $0) } ?? "out of memory"
       unsafe PQfreemem(message)
-      throw .unavailable(text)
+      let harmless = text.prefix { $0 != "\"" && $0 != ":" && $0 != "\n" }
+      throw .unavailable("the connection string is malformed (\(harmless)…)")
     }
     defer { unsafe PQconninfoFree(options) }
     return unsafe collect(options) { option in unsafe option.val != nil }

@@ -17,7 +17,8 @@ final class Exchange {
   var waiter: Waiter<Result<[Rows], PostgresError>>?
   /// How often it was sent.
   var attempts = 0
-  var sentAt = MonotonicInstant(nanoseconds: 0)
+  /// Its share of the time in which the session answered it and others.
+  var share = Duration.zero
 
   /// Results that the caller wants, in the order of its calls.
   private(set) var rows: [Rows] = []
