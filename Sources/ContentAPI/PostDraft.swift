@@ -81,7 +81,8 @@ package struct PostDraft: Sendable, Equatable {
 
   /// Reads a Markdown file with front matter and tells all faults at once. Pointers name the member
   /// that a key stands for, details begin with the line. Tags are display names here and become
-  /// slugs; a file that says nothing of its status is published.
+  /// slugs, a cover image may be its address alone, and a file that says nothing of its status is
+  /// published.
   package static func read(markdown file: Span<UInt8>) -> Result<PostDraft, MarkdownError> {
     do throws(UTF8.ValidationError) {
       _ = try UTF8Span(validating: file)

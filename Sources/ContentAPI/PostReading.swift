@@ -112,6 +112,8 @@ extension PostReading {
     case ("tags", .list(let names)): return .array(tags(from: names))
     case ("tags", _):
       fault(member, "expected a list such as [swift, \"rate limits\"]")
+    case ("cover_image", .scalar(let scalar)):
+      return .object([JSONMember(name: "url", value: .string(scalar.text))])
     case ("cover_image", .mapping(let parts)):
       return .object(
         parts.map { part in
@@ -120,7 +122,8 @@ extension PostReading {
           }
           return JSONMember(name: part.key, value: .string(scalar.text))
         })
-    case ("cover_image", _): fault(member, "expected a mapping such as {url: https://…, alt: …}")
+    case ("cover_image", .list):
+      fault(member, "expected an address or a mapping such as {url: https://…, alt: …}")
     case (_, .list): fault(member, "expected one value, got a list")
     case (_, .mapping): fault(member, "expected one value, got a mapping")
     case ("featured", .scalar(let scalar)):
