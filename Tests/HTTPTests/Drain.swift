@@ -32,7 +32,7 @@ import Testing
       #expect(kept.answer()?.closes == false)
       #expect(await site.reached("/late"))
 
-      let drained = drain(site, within: .seconds(20))
+      let drained = drain(site, within: .seconds(6))
       #expect(try await drainBegan(site))
       kept.send(get("/b"))
       #expect(kept.answersToTheEnd().map(\.closes) == [true])
@@ -43,7 +43,7 @@ import Testing
       let answers = busy.answersToTheEnd()
       #expect(answers.map(\.text) == ["GET /late\n"])
       #expect(answers.first?.closes == true)
-      #expect(await drained.value < .seconds(20))
+      #expect(await drained.value < .seconds(6))
       let late = try? site.client()
       late?.send(get("/d"))
       #expect(late?.answer() == nil)

@@ -18,8 +18,6 @@ struct Answer: Equatable {
 final class RawClient {
   private let socket: Socket
   private(set) var received: [UInt8] = []
-  /// Calls of read(2) that brought something.
-  private(set) var reads = 0
   private(set) var isEnded = false
   private(set) var isReset = false
 
@@ -67,6 +65,16 @@ final class RawClient {
     _ = unsafe setsockopt(socket.number, SOL_SOCKET, SO_LINGER, &setting, size)
   }
 
+  /// How many segments with data have come, which is at most one per send and 64 KiB of it: the
+  /// member `tcpi_data_segs_in` of the kernel's `struct tcp_info`, which the C library's lacks.
+  var dataSegments: Int {
+    var information = [UInt32](repeating: 0, count: 64)
+    var size = socklen_t(256)
+    let code = unsafe getsockopt(
+      socket.number, Int32(IPPROTO_TCP), TCP_INFO, &information, &size)
+    return code == 0 && size >= 156 ? Int(information[38]) : .max
+  }
+
   // Receiving
 
   /// Reads once; false at the end and when nothing comes in time.
@@ -76,7 +84,6 @@ final class RawClient {
     while true {
       switch socket.read(into: &buffer) {
       case .bytes(let count):
-        reads += 1
         received += buffer[..<count]
         return true
       case .wouldBlock:

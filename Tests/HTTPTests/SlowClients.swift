@@ -5,11 +5,11 @@ import Testing
 @Suite struct SlowClients {
   private static let short: Timeouts = {
     var timeouts = Timeouts()
-    timeouts.head = .milliseconds(100)
-    timeouts.content = .milliseconds(100)
-    timeouts.idle = .milliseconds(100)
-    timeouts.send = .milliseconds(100)
-    timeouts.linger = .milliseconds(100)
+    timeouts.head = .milliseconds(500)
+    timeouts.content = .milliseconds(500)
+    timeouts.idle = .milliseconds(500)
+    timeouts.send = .milliseconds(500)
+    timeouts.linger = .milliseconds(500)
     return timeouts
   }()
 
@@ -56,7 +56,8 @@ import Testing
     try await Site.run(timeouts: Self.short) { site in
       let client = try site.client()
       client.send(get("/late"))
-      // A client that began later is given up first.
+      #expect(await site.reached("/late"))
+      // Clients that began later are given up first.
       #expect(try site.client().answersToTheEnd().isEmpty)
       #expect(try site.client().answersToTheEnd().isEmpty)
       site.probe.open()
