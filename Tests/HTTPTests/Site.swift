@@ -50,6 +50,11 @@ final class Probe: Responder {
     switch path {
     case "/ignore": return text(200, "ignored")
     case "/refuse": return text(403, "refused")
+    case "/hold":
+      // Holds the loop itself, so that it notices nothing meanwhile.
+      let deadline = MonotonicInstant.now() + RawClient.patience
+      while !state.withLock({ $0.isOpen }), .now() < deadline {}
+      return text(200, "held")
     case "/late/ignore":
       await opened()
       return text(200, "ignored late")
@@ -92,7 +97,11 @@ final class Probe: Responder {
 
 /// A server on a loop and a port of its own, for one test.
 struct Site {
+  /// The server's.
   let loop: EventLoop
+  /// That of the test and its clients, who wait on a thread of their own: those of Swift's pool
+  /// belong to all tests.
+  let clients: EventLoop
   let server: Server<Probe>
   let probe: Probe
 
@@ -109,7 +118,6 @@ struct Site {
     let loop = try EventLoop()
     try loop.start()
     defer { loop.stop() }
-    // Clients wait on a thread of their own: those of Swift's pool belong to all tests.
     let clients = try EventLoop()
     try clients.start()
     defer { clients.stop() }
@@ -117,7 +125,7 @@ struct Site {
     let server = try await Server.start(
       on: #require(SocketAddress(address)), loops: [loop], timeouts: timeouts,
       responder: { _ in probe })
-    let site = Site(loop: loop, server: server, probe: probe)
+    let site = Site(loop: loop, clients: clients, server: server, probe: probe)
     let outcome = await Task(executorPreference: clients) { try await body(site) }.result
     probe.open()
     await server.close()
@@ -129,7 +137,7 @@ struct Site {
     let deadline = MonotonicInstant.now() + RawClient.patience
     while try await !condition() {
       if .now() > deadline { return false }
-      await loop.sleep(for: .milliseconds(2))
+      await clients.sleep(for: .milliseconds(2))
     }
     return true
   }
