@@ -20,7 +20,9 @@ extension Posts {
         guard let row = rows.last, row.count == 1 else {
           // With a derived slug somebody took it who did not queue for it: the next is free.
           if isDerived { continue }
-          throw Problem(.slugTaken, "Another post has the slug \(slug).")
+          let detail = "Another post has the slug \(slug)."
+          throw Problem(
+            .slugTaken, detail, faults: [Fault(place: .pointer("/slug"), detail: detail)])
         }
         let post = try Stored(row, firstColumn: 2)
         guard let slug = row.text(0, 0) else { throw UnexpectedRows() }
