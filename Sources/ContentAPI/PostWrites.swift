@@ -37,7 +37,10 @@ extension Posts {
 
   func replace(_ call: RouteCall) async throws -> Response {
     let slug = call.variables[0]
-    guard Slug.isValid(slug) else { throw Self.notFound }
+    guard Slug.isValid(slug) else {
+      throw Problem(
+        Faults([Fault(place: .parameter("slug"), detail: "A slug has only \(Slug.rule).")]))
+    }
     let expected = try call.head.expectedVersions()
     let createOnly: Bool
     switch try call.head.condition("if-none-match") {
