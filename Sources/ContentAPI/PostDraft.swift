@@ -69,20 +69,28 @@ package struct PostDraft: Sendable, Equatable {
   }
 
   /// Reads the JSON form of a post and tells all faults at once.
-  package static func read(json: JSONValue) -> Result<PostDraft, Faults> {
+  ///
+  /// - Parameter slug: that of the post it is to replace, which no other slug may contradict and
+  ///   whose stored date a scheduled post may take; nil for a new post.
+  package static func read(
+    json: JSONValue, replacing slug: String? = nil
+  ) -> Result<PostDraft, Faults> {
     guard case .object(let members) = json else {
       let detail = "expected an object with at least title and body, got \(PostReading.kind(json))"
       return .failure(Faults([Fault(place: .pointer(""), detail: detail)]))
     }
     var reading = PostReading()
+    reading.replaced = slug
     for member in members { reading.give(member.name, member.value, line: nil) }
     return reading.draft()
   }
 
   /// Reads a Markdown file with front matter and tells all faults at once. Pointers name the member
   /// that a key stands for, details begin with the line. Tags are display names here and become
-  /// slugs; a file that says nothing of its status is published.
-  package static func read(markdown file: Span<UInt8>) -> Result<PostDraft, MarkdownError> {
+  /// slugs; a file that says nothing of its status is published. `slug` is as in `read(json:)`.
+  package static func read(
+    markdown file: Span<UInt8>, replacing slug: String? = nil
+  ) -> Result<PostDraft, MarkdownError> {
     do throws(UTF8.ValidationError) {
       _ = try UTF8Span(validating: file)
     } catch {
@@ -90,6 +98,7 @@ package struct PostDraft: Sendable, Equatable {
     }
     let frontMatter = FrontMatter.read(file)
     var reading = PostReading()
+    reading.replaced = slug
     if let offset = frontMatter.bodyOffset {
       reading.give("body", .string(text(file, from: offset)), line: nil)
     } else {
@@ -113,6 +122,8 @@ package struct PostDraft: Sendable, Equatable {
 private struct PostReading {
   /// What a post that was left open becomes.
   var defaultStatus: PostDraft.Status?
+  /// The slug of the post that this one replaces.
+  var replaced: String?
   /// Whether no front matter was found, so that nothing can be called missing.
   var isUnsplit = false
 
@@ -282,6 +293,9 @@ extension PostReading {
     let body = body()
     var draft = PostDraft(title: title ?? "", body: body ?? "")
     draft.slug = slug("slug", limit: Slug.maximumLength)
+    if let replaced, let slug = draft.slug, slug != replaced {
+      fault("slug", "the path says \(replaced): leave slug out")
+    }
     draft.type = slug("type", limit: Slug.maximumTypeLength) ?? "post"
     draft.excerpt = line("excerpt", limit: 1000, allowsLineBreaks: true)
     draft.metaTitle = line("meta_title", limit: 300)
@@ -476,7 +490,10 @@ extension PostReading {
       fault("status", "expected draft, scheduled or published, got \(got)")
       return nil
     }
-    if status == .scheduled, value("published_at") == nil, !unreadable.contains("published_at") {
+    // Of a post that is replaced the stored date stays, which only the database knows.
+    if status == .scheduled, replaced == nil, value("published_at") == nil,
+      !unreadable.contains("published_at")
+    {
       fault("published_at", "a scheduled post needs published_at, the time it is to appear")
     }
     return status

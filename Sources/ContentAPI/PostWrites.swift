@@ -8,8 +8,7 @@ extension Posts {
   // POST /v1/posts
 
   func create(_ call: RouteCall) async throws -> Response {
-    let draft = try await call.content()
-    if draft.status == .scheduled, draft.publishedAt == nil { throw Self.undated }
+    let draft = try await call.content(replacing: nil)
     let slug = draft.slug ?? Slug.derive(from: draft.title) ?? "post"
     let isDerived = draft.slug == nil
     let create = Call(Self.create, [.text(slug), .boolean(isDerived)] + Self.parameters(of: draft))
@@ -49,11 +48,7 @@ extension Posts {
     case .oneOf:
       throw Problem(.malformedRequest, "If-None-Match of a write can only be *.")
     }
-    let draft = try await call.content()
-    if let other = draft.slug, other != slug {
-      throw Problem(
-        Faults([Fault(place: .pointer("/slug"), detail: "The path says \(slug); leave it out.")]))
-    }
+    let draft = try await call.content(replacing: slug)
     let put = Call(
       Self.put,
       [.text(slug), expected.map { .text($0) } ?? .null] + Self.parameters(of: draft)
