@@ -42,7 +42,7 @@ package struct Posts: Sendable {
   // GET /v1/posts
 
   func list(_ call: RouteCall) async throws -> Response {
-    var query = Query(call.head.target)
+    var query = Query(call.head.target, allows: call.route.parameters)
     let limit = query.integer("limit", in: 1...100, standard: 20)
     let tags = Self.tags(&query)
     // What a cursor is bound to; the limit is not, so that a client may change its step.
