@@ -13,7 +13,7 @@ struct Cursor: Equatable {
   init?(direction: Direction, filters: String, publishedAt: Int, id: String) {
     guard let id = Self.bytes(ofUUID: id) else { return nil }
     self.direction = direction
-    self.filters = Self.hash(Array(filters.utf8))
+    self.filters = Self.hash(filters.utf8)
     self.publishedAt = Int64(publishedAt)
     self.id = id
   }
@@ -23,7 +23,7 @@ struct Cursor: Equatable {
     guard let bytes = Base64URL.decode(text), bytes.count == Self.size, bytes[0] == Self.format,
       let direction = Direction(rawValue: bytes[1]),
       Self.hash(bytes[..<34]) & 0xffff_ffff == Self.number(bytes[34...]),
-      Self.number(bytes[2..<10]) == Self.hash(Array(filters.utf8))
+      Self.number(bytes[2..<10]) == Self.hash(filters.utf8)
     else { return nil }
     self.direction = direction
     self.filters = Self.number(bytes[2..<10])
@@ -65,7 +65,7 @@ struct Cursor: Equatable {
   }
 
   /// FNV-1a: it finds slips of the pen, it keeps no secret.
-  private static func hash(_ bytes: some Sequence<UInt8>) -> UInt64 {
+  static func hash(_ bytes: some Sequence<UInt8>) -> UInt64 {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
     return hash
