@@ -146,7 +146,7 @@ package struct Posts: Sendable {
       case .backward?: (previous, next) = (hasMore ? first : nil, last)
       }
       // Limit and cursors are part of the bytes, so they must show in the tag.
-      let form = Cursor.hash("\(limit)&\(next?.text ?? "")&\(previous?.text ?? "")".utf8)
+      let form = FNV1a.hash("\(limit)&\(next?.text ?? "")&\(previous?.text ?? "")".utf8)
       guard let tag = EntityTag(opaque: hash + "-" + String(form, radix: 16)) else {
         throw UnexpectedRows()
       }

@@ -1,7 +1,7 @@
 import EventLoop
 
-/// A session with the server from the first connect to the end: connecting, preparing, then commands
-/// out and replies in, in order.
+/// A session with the server from the first connect to the end: connecting, preparing, then
+/// commands out and replies in, in order.
 ///
 /// Owner: an actor of the same loop, which forwards `ready`, and after every call here takes
 /// `takeCompleted` and looks at `phase`. A session calls nobody, so nothing re-enters.

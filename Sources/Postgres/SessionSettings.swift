@@ -3,8 +3,8 @@ import EventLoop
 /// What every session is set to when it connects, by startup parameters, so that it costs no round
 /// trip and holds from the first statement on.
 ///
-/// What the operator's own `options` say comes later and so wins, except for what correctness stands
-/// on: time zone, isolation and a `synchronous_commit` of at least `on`.
+/// What the operator's own `options` say comes later and so wins, except for what correctness
+/// stands on: time zone, isolation and a `synchronous_commit` of at least `on`.
 package struct SessionSettings: Sendable {
   /// The value of `search_path`; nil leaves the role's or the database's.
   package var searchPath: String?

@@ -7,7 +7,9 @@ import Testing
   @Test func `come as text, number, truth and bytes`() async throws {
     let connection = try await Stage.connection()
     let rows = try await connection.query(
-      #"select 'grüße', 42, true, '\x00ff10'::bytea, null::text, -9223372036854775808, 'x' as "last""#
+      #"""
+      select 'grüße', 42, true, '\x00ff10'::bytea, null::text, -9223372036854775808, 'x' as "last"
+      """#
     )
     #expect(rows.count == 1)
     #expect(rows.columns == 7)
@@ -139,7 +141,8 @@ import Testing
     settings.statementTimeout = .seconds(7)
     let connection = try await Connection.open(
       conninfo
-        + " options='-c work_mem=5MB -c lock_timeout=1234 -c synchronous_commit=off -c TimeZone=Asia/Tokyo'",
+        + " options='-c work_mem=5MB -c lock_timeout=1234 -c synchronous_commit=off"
+        + " -c TimeZone=Asia/Tokyo'",
       on: Stage.loop, deadline: Stage.soon, settings: settings)
     func show(_ name: String) async throws -> String? {
       try await connection.query("select current_setting($1)", [.text(name)]).text(0, 0)
