@@ -198,8 +198,11 @@ actor Site: LoopBound {
   // Preparing and looking
 
   /// Moves the clock.
-  func setClock(_ instant: String) async throws {
-    _ = try await sql("update colophon.test_clock set instant = $1::timestamptz", [.text(instant)])
+  func setClock(_ instant: String, plusSeconds seconds: Int = 0) async throws {
+    _ = try await sql(
+      """
+      update colophon.test_clock set instant = $1::timestamptz + make_interval(secs => $2::integer)
+      """, [.text(instant), .integer(seconds)])
   }
 
   @discardableResult
