@@ -145,6 +145,34 @@ extension TheProgram {
       }
     }
 
+    @Test func `a database that needs a newer program is not touched`() async throws {
+      try await Stage.run { stage in
+        let database = try await MadeDatabase.make()
+        _ = try await stage.ask(
+          database.conninfo,
+          "update colophon.schema_version set version = 1001, oldest_binary = 1000")
+        for arguments in [
+          ["serve"], ["migrate"], ["key", "list"],
+          ["key", "create", "laptop", "--scope", "posts:write"],
+        ] {
+          let refused = try await stage.run(
+            arguments,
+            [
+              "DATABASE_URL": database.conninfo, "COLOPHON_LISTEN": "127.0.0.1:0",
+              "COLOPHON_PRIVATE_LISTEN": "127.0.0.1:0",
+            ])
+          #expect(refused.exit == .status(1), "\(arguments)")
+          #expect(refused.output == "")
+          #expect(refused.errors.contains("install the newer program"), "\(arguments)")
+        }
+        // A newer layout that older programs still work on is served.
+        _ = try await stage.ask(
+          database.conninfo, "update colophon.schema_version set oldest_binary = 1")
+        let served = try await stage.serve(database.conninfo)
+        #expect(try await stage.get(served.address, "/v1/posts").status == 200)
+      }
+    }
+
     @Test func `lets the runtime role serve and nothing else`() async throws {
       try await Stage.run { stage in
         let database = try await TestCluster.shared.makeDatabase()
