@@ -100,8 +100,7 @@ extension TheProgram {
       }
     }
 
-    @Test func `a second one on the same folder says so and leaves the first alone`() async throws
-    {
+    @Test func `a second one on the same folder says so and leaves the first alone`() async throws {
       try await Stage.run { stage in
         let data = stage.folder + "/data"
         let first = try await stage.dev(data, ["--empty"])
