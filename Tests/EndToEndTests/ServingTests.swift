@@ -66,6 +66,42 @@ extension TheProgram {
       }
     }
 
+    @Test func `keeps key and text out of its arguments and its log, also when it fails`()
+      async throws
+    {
+      try await Stage.run { stage in
+        let database = try await MadeDatabase.make()
+        // A rule that the program does not know: PostgreSQL's refusal quotes the row.
+        _ = try await stage.ask(
+          database.conninfo,
+          "alter table colophon.posts add constraint strange check (title <> 'Refused')")
+        let served = try await stage.serve(database.conninfo)
+        let secret = "What nobody else may read."
+        for title in ["Taken", "Refused"] {
+          let put = Message.send(
+            "PUT", "/v1/posts/a", key: database.key,
+            body: #"{"title":"\#(title)","body":"\#(secret)"}"#)
+          let answer = try await stage.ask(served.address, put)
+          #expect(answer.status == (title == "Taken" ? 201 : 500))
+          #expect(!answer.text.contains("strange"))
+        }
+        let bad = String(database.key.dropLast()) + "!"
+        let refused = try await stage.get(
+          served.address, "/v1/posts", ["Authorization: Bearer \(bad)"])
+        #expect(refused.status == 401)
+        let arguments = OtherProcess.arguments(served.program.pid).joined(separator: " ")
+        await served.program.send(SIGTERM)
+        #expect(try await served.program.exit() == .status(0))
+        let log = served.program.errors
+        #expect(log.contains("23514"), "the fault was not logged: \(log)")
+        for text in [arguments, log, served.program.output] {
+          #expect(!text.contains(database.key.suffix(39)))
+          #expect(!text.contains(bad.suffix(39)))
+          #expect(!text.contains(secret))
+        }
+      }
+    }
+
     @Test func `is ready again after a kill in the middle of writes, and has lost none`()
       async throws
     {
