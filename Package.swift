@@ -37,7 +37,9 @@ let package = Package(
     target("LocalPostgres", "EventLoop", "Postgres"),
     .executableTarget(
       name: "colophon",
-      dependencies: ["EventLoop", "HTTP", "Postgres", "JSON", "Assets", "ContentAPI", "LocalPostgres"],
+      dependencies: [
+        "EventLoop", "HTTP", "Postgres", "JSON", "Assets", "ContentAPI", "LocalPostgres",
+      ],
       swiftSettings: settings),
 
     tests("EventLoop", "EventLoop"),
@@ -45,7 +47,9 @@ let package = Package(
     tests("Postgres", "Postgres", "LocalPostgres", "EventLoop"),
     tests("JSON", "JSON"),
     tests("Assets", "Assets"),
-    tests("ContentAPI", "ContentAPI", "HTTP", "Postgres", "JSON", "Assets", "LocalPostgres", "EventLoop"),
+    tests(
+      "ContentAPI", "ContentAPI", "HTTP", "Postgres", "JSON", "Assets", "LocalPostgres", "EventLoop"
+    ),
     tests("LocalPostgres", "LocalPostgres", "Postgres", "EventLoop"),
     tests("EndToEnd", "colophon", "EventLoop", "JSON", "LocalPostgres", "Postgres", "Assets"),
   ],

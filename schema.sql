@@ -16,9 +16,9 @@
 --    and adds it to the counters; until then every statement that reads a counter adds the few
 --    that are due and not yet counted, by index, in the same snapshot as the page. So page and
 --    total agree at any instant, also when the clock is set back.
--- 4. Locks are taken in one order, so no mix of writes can deadlock: the post that is written,
---    then new tags by slug, then posts that have come due (those that are free, without waiting),
---    then counters by tag, last of all and for the length of one round trip.
+-- 4. Locks are waited for in one order, so no mix of writes can deadlock: the post that is written,
+--    then new tags by slug, then counters by tag, last of all and for the length of one round
+--    trip. Posts that have come due are locked on the way only where that needs no waiting.
 --
 -- Names are written in full and function bodies are parsed when they are created, so nothing here
 -- depends on the search_path of whoever runs it.
@@ -162,10 +162,6 @@ create table colophon.posts (
   constraint posts_slug_unique unique (slug)
 );
 
--- A post that comes due gets `counted` set: room on its page keeps that change away from the
--- indexes.
-alter table colophon.posts set (fillfactor = 95);
-
 
 -- Tags ----------------------------------------------------------------------------------------
 
@@ -206,17 +202,16 @@ create index listings_in_order on colophon.listings (tag, counted, published_at,
 -- How many posts each list holds, those that have come out and are counted. The empty tag counts
 -- all posts.
 --
--- A counter is kept in several rows, one for each of eight shards, and is their sum (a single row
--- may be negative). A writer adds to the shard of its own session: otherwise any two writes that
--- publish would wait for each other's commit to reach the disk, as every one of them counts under
--- the empty tag.
+-- A counter is kept in up to sixteen rows, its shards, and is their sum; a single row may be
+-- negative. A writer adds to the shard of its own session: otherwise any two writes that publish
+-- would wait for each other's commit to reach the disk, as all of them count under the empty tag.
 create table colophon.counters (
   tag text collate "C" not null,
   shard smallint not null,
   posts bigint not null,
-  -- The sum of a list is a walk over at most eight neighbours.
+  -- The length of a list is a walk over at most sixteen neighbours.
   primary key (tag, shard),
-  constraint counters_shard check (shard between 0 and 7)
+  constraint counters_shard check (shard between 0 and 15)
 ) with (fillfactor = 50);
 
 

@@ -10,9 +10,5 @@ enum Contract {
   }
 
   /// The file changes with the program only, so a hash that anybody could compute is enough.
-  private static let tag: EntityTag = {
-    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    for byte in Assets.openAPI { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-    return EntityTag(opaque: String(hash, radix: 16))!
-  }()
+  private static let tag = EntityTag(opaque: String(FNV1a.hash(Assets.openAPI), radix: 16))!
 }

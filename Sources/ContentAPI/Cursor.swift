@@ -13,7 +13,7 @@ struct Cursor: Equatable {
   init?(direction: Direction, filters: String, publishedAt: Int, id: String) {
     guard let id = Self.bytes(ofUUID: id) else { return nil }
     self.direction = direction
-    self.filters = Self.hash(Array(filters.utf8))
+    self.filters = FNV1a.hash(filters.utf8)
     self.publishedAt = Int64(publishedAt)
     self.id = id
   }
@@ -22,8 +22,8 @@ struct Cursor: Equatable {
   init?(_ text: String, filters: String) {
     guard let bytes = Base64URL.decode(text), bytes.count == Self.size, bytes[0] == Self.format,
       let direction = Direction(rawValue: bytes[1]),
-      Self.hash(bytes[..<34]) & 0xffff_ffff == Self.number(bytes[34...]),
-      Self.number(bytes[2..<10]) == Self.hash(Array(filters.utf8))
+      FNV1a.hash(bytes[..<34]) & 0xffff_ffff == Self.number(bytes[34...]),
+      Self.number(bytes[2..<10]) == FNV1a.hash(filters.utf8)
     else { return nil }
     self.direction = direction
     self.filters = Self.number(bytes[2..<10])
@@ -42,7 +42,7 @@ struct Cursor: Equatable {
       bytes.append(UInt8(truncatingIfNeeded: publishedAt >> Int64(shift)))
     }
     bytes += id
-    let check = Self.hash(bytes)
+    let check = FNV1a.hash(bytes)
     for shift in stride(from: 24, through: 0, by: -8) {
       bytes.append(UInt8(truncatingIfNeeded: check >> UInt64(shift)))
     }
@@ -62,13 +62,6 @@ struct Cursor: Equatable {
 
   private static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 {
     bytes.reduce(0) { $0 << 8 | UInt64($1) }
-  }
-
-  /// FNV-1a: it finds slips of the pen, it keeps no secret.
-  private static func hash(_ bytes: some Sequence<UInt8>) -> UInt64 {
-    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-    return hash
   }
 
   private static func bytes(ofUUID text: String) -> [UInt8]? {

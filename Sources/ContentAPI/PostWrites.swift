@@ -348,7 +348,7 @@ extension Posts {
       select t.tag, 1 from (select distinct due.id, u.tag from due, unnest(due.tags || ''::text) u(tag)) t
     )
     insert into colophon.counters as c (tag, shard, posts)
-    select m.tag, pg_backend_pid() % 8, sum(m.by)
+    select m.tag, pg_backend_pid() % 16, sum(m.by)
     from moved m
     -- All new tags are in before the first counter is touched: that is the order of locks.
     where (select count(*) from born) >= 0

@@ -35,6 +35,7 @@ package struct Posts: Sendable {
       select \(whole)::text as json, p.version, \(modified) as modified, \(visible) as public
       from colophon.posts p
       where p.slug = $1::text and p.trashed_at is null and ($2::boolean or \(visible))
+      offset 0  -- keeps the planner from rendering the JSON once for each mention
     ) r
     """)
 
@@ -68,8 +69,8 @@ package struct Posts: Sendable {
         statement,
         [
           .text(tags.joined(separator: ",")), .integer(limit),
-          cursor.map { .integer(Int($0.publishedAt)) } ?? .null,
-          cursor.map { .text($0.idText) } ?? .null,
+          .integer(cursor.map { Int($0.publishedAt) } ?? Self.beyondAllDates),
+          .text(cursor?.idText ?? Self.lowestID),
         ]), deadline: .now() + Self.patience)
     let page = try Page(rows, cursor: cursor, filters: filters)
     return try Representation(
@@ -78,6 +79,10 @@ package struct Posts: Sendable {
       fields: links(page, tags: tags, limit: limit)
     ).answer(to: call.head)
   }
+
+  /// The key that a first page is cut at: the year 10000.
+  private static let beyondAllDates = 253_402_300_800_000_000
+  private static let lowestID = "00000000-0000-0000-0000-000000000000"
 
   /// `tag=a,b`: any of these.
   private static func tags(_ query: inout Query) -> [String] {
@@ -166,7 +171,7 @@ package struct Posts: Sendable {
   }
 
   /// The four ways to walk a list. $1 the tag, empty for all posts, or several joined by commas; $2 the
-  /// limit; $3 and $4 the key of the post the page is cut at, null for the first page. One row comes
+  /// limit; $3 and $4 the key that the page is cut at, in microseconds and as an id. One row comes
   /// back: the page rendered, the total, whether there is more in the direction walked, the keys of
   /// the page's two ends, the seconds until a scheduled post enters, and a hash.
   private static func listStatement(
@@ -175,32 +180,41 @@ package struct Posts: Sendable {
     let tag = several ? "t.tag" : "$1::text"
     let tags = "unnest(string_to_array($1::text, ',')) t(tag)"
     let order = backward ? "published_at, post_id" : "published_at desc, post_id desc"
-    let place = backward ? "k.published_at, k.post_id" : "k.published_at desc, k.post_id desc"
-    let beyond =
+    let key = "(colophon.instant($3::bigint), $4::uuid)"
+    // Of what has come due and is not counted yet the newest are wanted, but nothing that is still to
+    // come. One bound says both, the lower of cursor and clock: given two, the index would start at
+    // the cursor and walk through everything that is still to come.
+    let due =
       backward
-      ? "(l.published_at, l.post_id) > (colophon.instant($3::bigint), $4::uuid)"
-      : """
-      (l.published_at, l.post_id) < (coalesce(colophon.instant($3::bigint), 'infinity'),
-            coalesce($4::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+      ? """
+      l.published_at <= colophon.clock()
+                and (l.published_at, l.post_id) > \(key)
       """
-    // Each half walks the index from the cursor: those that have come out, and those that are due and
-    // not yet counted.
+      : """
+      (l.published_at, l.post_id) < (
+                  least(colophon.instant($3::bigint), colophon.clock() + interval '1 microsecond'),
+                  case when colophon.instant($3::bigint) > colophon.clock()
+                    then '\(lowestID)' else $4::uuid end)
+      """
     let walk = """
-      select l.published_at, l.post_id from colophon.listings l
-          where l.tag = \(tag) and l.counted and \(beyond)
-          union all
-          select l.published_at, l.post_id from colophon.listings l
-          where l.tag = \(tag) and not l.counted and l.published_at <= colophon.clock()
-            and \(beyond)
-          order by \(order)
-          limit $2::integer + 1
+      (
+              select l.published_at, l.post_id from colophon.listings l
+              where l.tag = \(tag) and l.counted
+                and (l.published_at, l.post_id) \(backward ? ">" : "<") \(key)
+              order by \(order)
+              limit $2::integer + 1
+            )
+            union all
+            (
+              select l.published_at, l.post_id from colophon.listings l
+              where l.tag = \(tag) and not l.counted and \(due)
+              order by \(order)
+              limit $2::integer + 1
+            )
       """
     let source =
       several
-      ? """
-      select distinct e.published_at, e.post_id from \(tags), lateral (\(walk)) e
-          order by \(order) limit $2::integer + 1
-      """ : walk
+      ? "select distinct e.published_at, e.post_id from \(tags), lateral (\(walk)) e" : walk
     let total =
       several
       ? """
@@ -225,9 +239,11 @@ package struct Posts: Sendable {
       name,
       """
       with keys as (
-        select k.published_at, k.post_id, row_number() over (order by \(place)) as place
+        select k.published_at, k.post_id, row_number() over (order by \(order)) as place
         from (
-          \(source)
+            \(source)
+            order by \(order)
+            limit $2::integer + 1
         ) k
       ), shown as (
         -- The one row of a post is fetched by a subselect, which no estimate can turn into a join.

@@ -16,7 +16,7 @@ final class Connection {
     case handling
     /// The answer is on its way; what is left of the request's content is read and thrown away.
     case discarding
-    /// The last answer is on its way; nothing more is parsed.
+    /// The last answer is on its way; what still comes is thrown away.
     case closing
     /// Everything is sent and the sending side shut; what still comes is thrown away, because
     /// closing now would make the kernel reset the connection and take the answer from the client.
@@ -26,16 +26,19 @@ final class Connection {
 
   let socket: Socket
   let peer: SocketAddress
-  let id: ConnectionID
+  let slot: Int
   var registration: EventLoop.Registration?
   var watched: Interest = .readable
   var parser: RequestParser
   var phase: Phase = .idle
   /// When the sweep ends what this phase waits for; the far future while a handler runs.
   var deadline: MonotonicInstant
+  /// When the sweep gives up a client that does not take what waits for it.
+  private(set) var sendDeadline = MonotonicInstant.distantFuture
 
-  /// Bytes that came and are not parsed yet.
-  var input: [UInt8] = []
+  /// Bytes that came, parsed up to `inputStart`.
+  private var input: [UInt8] = []
+  private var inputStart = 0
   /// The peer has finished sending; it may still wait for an answer.
   var inputEnded = false
   /// Bytes that the kernel has not taken yet, from `outputStart` on.
@@ -43,77 +46,136 @@ final class Connection {
   private var outputStart = 0
 
   /// Of the request that is being handled.
-  var request: Exchange?
+  var exchange: Exchange?
 
   init(
-    socket: consuming Socket, peer: SocketAddress, id: ConnectionID, limits: RequestLimits,
+    socket: consuming Socket, peer: SocketAddress, slot: Int, limits: RequestLimits,
     deadline: MonotonicInstant
   ) {
     self.socket = socket
     self.peer = peer
-    self.id = id
+    self.slot = slot
     self.deadline = deadline
     parser = RequestParser(limits: limits)
   }
 
   /// What a connection knows of the request it handles.
   struct Exchange {
+    let id: ExchangeID
     let method: Method
     let version: Version
     let keepsAlive: Bool
+    let framing: RequestHead.Framing
     /// The client waits for `100 Continue` before it sends its content.
     var awaitsContinue: Bool
-    let framing: RequestHead.Framing
     var content: [UInt8] = []
     /// The responder has asked for the content.
     var isWanted = false
     var isComplete: Bool
+    /// Why there is no content to be had.
     var refusal: Refusal?
-    var waiter: CheckedContinuation<Result<[UInt8], Refusal>, Never>?
+    var readers: [CheckedContinuation<Result<[UInt8], Refusal>, Never>] = []
+
+    /// What came of reading the content, nil while it is still coming.
+    var outcome: Result<[UInt8], Refusal>? {
+      if let refusal { return .failure(refusal) }
+      return isComplete ? .success(content) : nil
+    }
   }
 
-  var hasOutput: Bool { outputStart < output.count }
-
-  /// Whether another step of the parser is of use now.
+  /// Whether another step of the parser is of use now. A client that does not take its answers gets
+  /// no others.
   var canParse: Bool {
     switch phase {
     case .idle, .head: !hasOutput
-    case .handling: request.map { $0.isWanted && !$0.isComplete && $0.refusal == nil } ?? false
+    case .handling: exchange.map { $0.isWanted && $0.outcome == nil } ?? false
     case .discarding: true
     case .closing, .lingering, .closed: false
     }
   }
 
+  // Input
+
+  var hasInput: Bool { inputStart < input.count }
+
   /// Whether reading more is of use now. A client that pipelines far ahead waits in its own buffers.
   var wantsInput: Bool {
     if inputEnded { return false }
     switch phase {
-    case .idle, .head, .discarding, .lingering: return true
-    case .handling: return canParse || input.count < Self.readAhead
-    case .closing, .closed: return false
+    case .idle, .head, .handling: return canParse || input.count - inputStart < Self.readAhead
+    case .discarding, .closing, .lingering: return true
+    case .closed: return false
     }
   }
 
-  private static let readAhead = 65_536
+  private static let readAhead = 16_384
 
   /// Keeps bytes that cannot be parsed yet, unless nobody will parse them any more.
-  func keepInput(_ bytes: Span<UInt8>) {
+  func keepInput(_ bytes: ArraySlice<UInt8>) {
+    guard !bytes.isEmpty, keepsInput else { return }
+    // What is parsed is cut off when it is the greater part: each byte is moved a bounded number of
+    // times, however small the pieces are that come and go.
+    if inputStart > input.count / 2 {
+      input.removeFirst(inputStart)
+      inputStart = 0
+    }
+    input += bytes
+  }
+
+  private var keepsInput: Bool {
     switch phase {
-    case .closing, .lingering, .closed: input = []
-    default: if !bytes.isEmpty { input.append(bytes) }
+    case .idle, .head, .handling, .discarding: true
+    case .closing, .lingering, .closed: false
     }
   }
+
+  /// Gives what is not parsed yet away, to be parsed while the connection changes: the bytes from
+  /// `start` on. `putBack` must follow.
+  func takeInput() -> (bytes: [UInt8], start: Int) {
+    defer { dropInput() }
+    return (input, inputStart)
+  }
+
+  /// Takes back what `takeInput` gave, parsed up to `start` now.
+  func putBack(_ bytes: consuming [UInt8], parsedTo start: Int) {
+    guard start < bytes.count, keepsInput else { return }
+    input = bytes
+    inputStart = start
+  }
+
+  func dropInput() {
+    input = []
+    inputStart = 0
+  }
+
+  // Content
 
   /// Keeps content for the responder; what nobody asked for is thrown away.
   func keepContent(_ bytes: Span<UInt8>) {
-    if phase == .handling { request?.content.append(bytes) }
+    if phase == .handling { exchange?.content.append(bytes) }
   }
+
+  /// Ends the reading of the content, as it should or with a refusal.
+  func endContent(_ refusal: Refusal? = nil) {
+    guard exchange != nil, exchange?.outcome == nil else { return }
+    exchange?.refusal = refusal
+    exchange?.isComplete = refusal == nil
+    deadline = .distantFuture
+    guard let exchange, let outcome = exchange.outcome else { return }
+    self.exchange?.readers = []
+    for reader in exchange.readers { reader.resume(returning: outcome) }
+  }
+
+  // Output
+
+  var hasOutput: Bool { outputStart < output.count }
 
   /// What came of sending.
   enum Sent { case everything, some, failed }
 
-  /// Sends `bytes`, behind what is still waiting; keeps what the kernel does not take.
-  func send(_ bytes: Span<UInt8>, now: MonotonicInstant) -> Sent {
+  /// Sends `bytes`, behind what is still waiting; keeps what the kernel does not take. The client
+  /// has until `limit` to take more.
+  func send(_ bytes: Span<UInt8>, limit: MonotonicInstant) -> Sent {
     var start = 0
     if !hasOutput {
       switch socket.write(bytes) {
@@ -122,19 +184,20 @@ final class Connection {
       case .failed: return .failed
       }
       if start == bytes.count { return .everything }
-      // A reader must take everything at 16 KiB a second, after ten seconds of grace; progress of a
-      // byte now and then does not prolong it.
-      deadline = now + .seconds(10 + bytes.count / 16_384)
+      sendDeadline = limit
     }
     output.append(bytes.extracting(start..<bytes.count))
     return .some
   }
 
-  /// Sends what is waiting.
-  func sendRest() -> Sent {
+  /// Sends what is waiting. Every 16,000 bytes that are taken give the client a second more, up to
+  /// `limit`: a byte now and then keeps no connection.
+  func sendRest(limit: MonotonicInstant) -> Sent {
     while hasOutput {
       switch socket.write(output.span.extracting(outputStart..<output.count)) {
-      case .bytes(let count): outputStart += count
+      case .bytes(let count):
+        outputStart += count
+        sendDeadline = min(limit, sendDeadline + .milliseconds(count / 16))
       case .wouldBlock: return .some
       case .failed: return .failed
       }
@@ -153,9 +216,9 @@ extension [UInt8] {
   }
 }
 
-/// Names a connection of a worker, also after it is gone: the slot may be another's then, with
-/// another generation.
-struct ConnectionID: Sendable, Equatable {
+/// Names a request that is being handled. It names nothing any more once the request is answered or
+/// its connection gone; the slot is another's then.
+struct ExchangeID: Sendable, Equatable {
   let slot: Int
-  let generation: Int
+  let number: Int
 }

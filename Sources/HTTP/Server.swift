@@ -16,14 +16,19 @@ package struct Server<App: Responder>: Sendable {
     if address.port != 0 { _ = try Socket.listen(on: address, sharingPort: false) }
     var workers: [Worker<App>] = []
     var bound = address
-    for loop in loops {
-      let socket = try Socket.listen(on: bound, sharingPort: true)
-      bound = try socket.localAddress()
-      let worker = Worker(
-        listening: socket, responder: responder(loop), limits: limits, timeouts: timeouts,
-        loop: loop)
-      try await worker.start()
-      workers.append(worker)
+    do throws(SystemError) {
+      for loop in loops {
+        let socket = try Socket.listen(on: bound, sharingPort: true)
+        bound = try socket.localAddress()
+        let worker = Worker(
+          listening: socket, responder: responder(loop), limits: limits, timeouts: timeouts,
+          loop: loop)
+        try await worker.start()
+        workers.append(worker)
+      }
+    } catch {
+      for worker in workers { await worker.close() }
+      throw error
     }
     return Server(address: bound, workers: workers)
   }
@@ -31,16 +36,21 @@ package struct Server<App: Responder>: Sendable {
   /// Ends in order. Every answer says `Connection: close` from now on. New connections are still
   /// taken, because whoever deals them out needs a moment to see that this server is not ready any
   /// more; so are requests on kept connections, whose clients may be sending at this moment. It is
-  /// over when nothing is open, or nothing is busy after a grace of a quarter of `bound` (at most
-  /// 5 s), or at `bound`.
+  /// over when nobody has come and nothing been open for a tenth of the grace, when nothing is busy
+  /// after the grace of a quarter of `bound` (at most 5 s), or at `bound`.
   package func drain(within bound: Duration) async {
     guard let loop = workers.first?.loop else { return }
     for worker in workers { await worker.drain() }
     let start = MonotonicInstant.now()
     let grace = min(.seconds(5), bound / 4)
+    var lastSeen = start
+    var accepted = await openConnections().accepted
     while .now() - start < bound {
       let open = await openConnections()
-      if open.busy == 0, open.idle == 0 || .now() - start >= grace { break }
+      if open.busy + open.idle > 0 || open.accepted != accepted { lastSeen = .now() }
+      accepted = open.accepted
+      if .now() - lastSeen >= grace / 10 { break }
+      if open.busy == 0, .now() - start >= grace { break }
       await loop.sleep(for: .milliseconds(25))
     }
     for worker in workers { await worker.stopListening() }
@@ -57,14 +67,25 @@ package struct Server<App: Responder>: Sendable {
     for worker in workers { await worker.close() }
   }
 
-  /// Connections that are in the middle of something, and those that wait between requests.
-  package func openConnections() async -> (busy: Int, idle: Int) {
-    var sum = (busy: 0, idle: 0)
+  /// Counts the connections of all workers.
+  package func openConnections() async -> OpenConnections {
+    var sum = OpenConnections()
     for worker in workers {
       let counts = await worker.openConnections()
       sum.busy += counts.busy
       sum.idle += counts.idle
+      sum.accepted += counts.accepted
     }
     return sum
   }
+}
+
+/// The connections of a server at one moment.
+package struct OpenConnections: Sendable {
+  /// In the middle of something.
+  package internal(set) var busy = 0
+  /// Waiting between requests, or for the client to close.
+  package internal(set) var idle = 0
+  /// All that were ever accepted.
+  package internal(set) var accepted = 0
 }

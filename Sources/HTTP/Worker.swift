@@ -11,8 +11,10 @@ actor Worker<App: Responder>: LoopBound {
   private var listening: Socket?
   private var listeningRegistration: EventLoop.Registration?
   private var connections: [Connection?] = []
-  private var generations: [Int] = []
   private var freeSlots: [Int] = []
+  /// How many connections and requests there have been.
+  private var accepted = 0
+  private var exchanges = 0
   private var isDraining = false
   private var isClosed = false
 
@@ -76,16 +78,16 @@ actor Worker<App: Responder>: LoopBound {
 
   // Accepting
 
-  private func accept() {
-    // Bounded, so that a flood of connections does not keep those that exist waiting.
-    for _ in 0..<64 {
+  /// Bounded, so that a flood of connections does not keep those that exist waiting.
+  private func accept(atMost bound: Int = 64) {
+    for _ in 0..<bound {
       switch acceptOne() {
       case .connection(let socket, let peer): add(socket, peer: peer)
       case .none: return
       case .exhausted:
         // Level-triggered readiness would spin here until a descriptor comes back.
         if let listeningRegistration { loop.watch(listeningRegistration, for: []) }
-        loop.schedule(Self.acceptAgain, of: self, at: loop.now + .milliseconds(100))
+        loop.schedule(Self.acceptAgain, of: self, at: .now() + .milliseconds(100))
         return
       }
     }
@@ -100,37 +102,26 @@ actor Worker<App: Responder>: LoopBound {
 
   private func add(_ socket: consuming Socket, peer: SocketAddress) {
     let slot = freeSlots.popLast() ?? connections.count
-    if slot == connections.count {
-      connections.append(nil)
-      generations.append(0)
-    }
+    if slot == connections.count { connections.append(nil) }
     let connection = Connection(
-      socket: socket, peer: peer, id: ConnectionID(slot: slot, generation: generations[slot]),
-      limits: limits, deadline: loop.now + timeouts.head)
+      socket: socket, peer: peer, slot: slot, limits: limits, deadline: .now() + timeouts.head)
     do throws(SystemError) {
       connection.registration = try loop.register(
         connection.socket.number, for: .readable, token: slot, of: self)
       connections[slot] = connection
+      accepted += 1
     } catch {
       freeSlots.append(slot)
     }
-  }
-
-  private func connection(_ id: ConnectionID) -> Connection? {
-    guard generations[id.slot] == id.generation else { return nil }
-    return connections[id.slot]
   }
 
   private func close(_ connection: Connection) {
     guard connection.phase != .closed else { return }
     connection.phase = .closed
     if let registration = connection.registration { loop.unregister(registration) }
-    let slot = connection.id.slot
-    connections[slot] = nil
-    generations[slot] += 1
-    freeSlots.append(slot)
-    connection.request?.waiter?.resume(returning: .failure(.incompleteContent))
-    connection.request?.waiter = nil
+    connections[connection.slot] = nil
+    freeSlots.append(connection.slot)
+    connection.endContent(.incompleteContent)
   }
 
   // Reading
@@ -143,53 +134,55 @@ actor Worker<App: Responder>: LoopBound {
     defer { readBuffer = buffer }
     switch connection.socket.read(into: &buffer) {
     case .bytes(let count):
-      if connection.phase == .lingering { return }
       if connection.phase == .idle {
         connection.phase = .head
         connection.deadline = loop.now + timeouts.head
       }
-      if connection.input.isEmpty {
-        parse(connection, buffer.span.extracting(0..<count))
-      } else {
-        connection.input += buffer[..<count]
-        parseInput(connection)
-      }
-    case .wouldBlock: break
-    case .ended:
-      connection.inputEnded = true
-      inputEnded(connection)
+      var parsed = 0
+      if !connection.hasInput { parsed = parse(connection, buffer.span.extracting(0..<count)) }
+      connection.keepInput(buffer[parsed..<count])
+    case .wouldBlock: return
+    case .ended: connection.inputEnded = true
     case .failed: close(connection)
     }
+    proceed(connection)
+  }
+
+  /// Goes on with a connection to which something has happened. While it is being parsed that is the
+  /// business of whoever parses it.
+  private func proceed(_ connection: Connection) {
+    if isParsing { return }
+    if connection.hasInput, connection.canParse {
+      let (bytes, start) = connection.takeInput()
+      let parsed = parse(connection, bytes.span.extracting(start..<bytes.count))
+      connection.putBack(bytes, parsedTo: start + parsed)
+    }
+    if connection.phase == .idle, connection.hasInput { nextRequest(connection) }
+    if connection.inputEnded { endInput(connection) }
+    flush(connection)
     settle(connection)
   }
 
-  private func inputEnded(_ connection: Connection) {
+  /// What it means that nothing more comes, when all that came is parsed.
+  private func endInput(_ connection: Connection) {
     switch connection.phase {
-    case .idle, .lingering, .discarding: close(connection)
-    case .head: refuse(connection, .incompleteHead)
-    case .handling:
-      if let request = connection.request, request.isWanted, !request.isComplete {
-        refuse(connection, .incompleteContent)
-      }
+    case .idle, .discarding: connection.phase = .closing
+    case .head: if connection.canParse { refuse(connection, .incompleteHead) }
+    case .handling: if connection.canParse { refuse(connection, .incompleteContent) }
+    case .lingering: close(connection)
     case .closing, .closed: break
     }
   }
 
-  private func parseInput(_ connection: Connection) {
-    guard !isParsing, !connection.input.isEmpty, connection.canParse else { return }
-    let input = connection.input
-    connection.input = []
-    parse(connection, input.span)
-  }
-
-  /// The loop of a connection: steps of the parser while they lead somewhere. What they leave is
-  /// kept for later, and what they answered is sent at once.
-  private func parse(_ connection: Connection, _ bytes: Span<UInt8>) {
+  /// The loop of a connection: steps of the parser while they lead somewhere. Returns how many bytes
+  /// are done with; what was answered gathers in `writeBuffer`.
+  private func parse(_ connection: Connection, _ bytes: Span<UInt8>) -> Int {
     var position = 0
     isParsing = true
     swap(&headStorage, &connection.parser.storage)
-    steps: while connection.canParse {
+    steps: while true {
       if writeBuffer.count > Self.gatheredAnswers { flush(connection) }
+      guard connection.canParse else { break }
       switch connection.parser.next(bytes.extracting(position..<bytes.count)) {
       case .incomplete(let consumed):
         position += consumed
@@ -203,7 +196,11 @@ actor Worker<App: Responder>: LoopBound {
         position += consumed
       case .end(let consumed):
         position += consumed
-        end(connection)
+        if connection.phase == .discarding {
+          nextRequest(connection)
+        } else {
+          connection.endContent()
+        }
       case .refused(let refusal):
         position = bytes.count
         refuse(connection, refusal)
@@ -212,25 +209,23 @@ actor Worker<App: Responder>: LoopBound {
     }
     swap(&headStorage, &connection.parser.storage)
     isParsing = false
-    connection.keepInput(bytes.extracting(position..<bytes.count))
-    if connection.phase == .idle, !connection.input.isEmpty { nextRequest(connection) }
-    flush(connection)
+    return position
   }
 
   private static var gatheredAnswers: Int { 65_536 }
 
   private func begin(_ connection: Connection, _ head: RequestHead) {
-    let hasContent = head.framing != .none
+    let hasContent = head.framing != .none && head.framing != .length(0)
+    exchanges += 1
+    let id = ExchangeID(slot: connection.slot, number: exchanges)
     connection.phase = .handling
     connection.deadline = .distantFuture
-    connection.request = Connection.Exchange(
-      method: head.method, version: head.version, keepsAlive: head.keepAlive,
-      awaitsContinue: head.expectsContinue && hasContent, framing: head.framing,
-      isComplete: !hasContent)
+    connection.exchange = Connection.Exchange(
+      id: id, method: head.method, version: head.version, keepsAlive: head.keepAlive,
+      framing: head.framing, awaitsContinue: head.expectsContinue, isComplete: !hasContent)
     // The parser ends a message without content in a step of its own, which needs no input.
     if !hasContent { _ = connection.parser.next([UInt8]().span) }
 
-    let id = connection.id
     let content =
       hasContent ? Content.unread { await self.content(of: id) } : Content.ready([])
     let request = Request(head: head, peer: connection.peer, content: content)
@@ -240,54 +235,40 @@ actor Worker<App: Responder>: LoopBound {
     }
   }
 
-  /// What the parser's end of a message means for the exchange.
-  private func end(_ connection: Connection) {
-    switch connection.phase {
-    case .discarding: nextRequest(connection)
-    case .handling:
-      connection.request?.isComplete = true
-      connection.deadline = .distantFuture
-      if let request = connection.request, let waiter = request.waiter {
-        connection.request?.waiter = nil
-        waiter.resume(returning: .success(request.content))
-      }
-    default: break
-    }
+  /// The connection whose request `id` names; nil when that is answered or its connection gone.
+  private func connection(handling id: ExchangeID) -> Connection? {
+    guard let connection = connections[id.slot], connection.exchange?.id == id else { return nil }
+    return connection
   }
 
-  private func content(of id: ConnectionID) async -> Result<[UInt8], Refusal> {
-    guard let connection = connection(id), connection.request != nil else {
-      return .failure(.incompleteContent)
-    }
-    connection.request?.isWanted = true
-    if connection.request?.isComplete == false, connection.request?.refusal == nil {
+  private func content(of id: ExchangeID) async -> Result<[UInt8], Refusal> {
+    guard let connection = connection(handling: id) else { return .failure(.incompleteContent) }
+    if connection.exchange?.isWanted == false {
+      connection.exchange?.isWanted = true
       connection.deadline = loop.now + timeouts.content
-      if connection.request?.awaitsContinue == true {
-        connection.request?.awaitsContinue = false
+      if connection.exchange?.awaitsContinue == true {
+        connection.exchange?.awaitsContinue = false
         ResponseWriter.writeContinue(into: &writeBuffer)
-        if !isParsing { flush(connection) }
       }
-      parseInput(connection)
-      if connection.inputEnded { inputEnded(connection) }
-      if !isParsing { settle(connection) }
+      proceed(connection)
     }
-    guard let request = connection.request else { return .failure(.incompleteContent) }
-    if let refusal = request.refusal { return .failure(refusal) }
-    if request.isComplete { return .success(request.content) }
-    if connection.phase == .closed { return .failure(.incompleteContent) }
-    return await withCheckedContinuation { connection.request?.waiter = $0 }
+    guard let exchange = connection.exchange else { return .failure(.incompleteContent) }
+    if let outcome = exchange.outcome { return outcome }
+    return await withCheckedContinuation { connection.exchange?.readers.append($0) }
   }
 
   // Answering
 
-  private func complete(_ id: ConnectionID, _ response: Response) {
-    guard let connection = connection(id), let request = connection.request else { return }
-    connection.request = nil
-    let rest = restOfContent(request)
-    let keepsAlive =
-      request.keepsAlive && !isDraining && !connection.inputEnded && rest != .unreasonable
+  private func complete(_ id: ExchangeID, _ response: Response) {
+    guard let connection = connection(handling: id), let exchange = connection.exchange else {
+      return
+    }
+    connection.exchange = nil
+    let rest = restOfContent(exchange)
+    let isLast = connection.inputEnded && !connection.hasInput && !isParsing
+    let keepsAlive = exchange.keepsAlive && rest != .unreasonable && !isDraining && !isLast
     write(
-      response, answering: request.method, version: request.version, keepsAlive: keepsAlive)
+      response, answering: exchange.method, version: exchange.version, keepsAlive: keepsAlive)
     if !keepsAlive {
       connection.phase = .closing
     } else if rest == .worthReading {
@@ -296,47 +277,38 @@ actor Worker<App: Responder>: LoopBound {
     } else {
       nextRequest(connection)
     }
-    // While a connection is parsed, the loop there goes on by itself; after a wait, here.
-    if isParsing { return }
-    flush(connection)
-    parseInput(connection)
-    settle(connection)
+    proceed(connection)
   }
 
   private enum RestOfContent { case nothing, worthReading, unreasonable }
 
   /// Whether the content that the responder did not read is read and thrown away, to keep the
   /// connection, or the connection is given up instead.
-  private func restOfContent(_ request: Connection.Exchange) -> RestOfContent {
-    if request.isComplete { return .nothing }
-    if request.refusal != nil || request.awaitsContinue { return .unreasonable }
-    if case .length(let length) = request.framing, length <= 65_536 { return .worthReading }
+  private func restOfContent(_ exchange: Connection.Exchange) -> RestOfContent {
+    if exchange.isComplete { return .nothing }
+    if exchange.refusal != nil || exchange.awaitsContinue { return .unreasonable }
+    if case .length(let length) = exchange.framing, length <= 65_536 { return .worthReading }
     return .unreasonable
   }
 
   private func nextRequest(_ connection: Connection) {
-    connection.phase = connection.input.isEmpty ? .idle : .head
-    connection.deadline = loop.now + (connection.input.isEmpty ? timeouts.idle : timeouts.head)
+    connection.phase = connection.hasInput ? .head : .idle
+    connection.deadline = loop.now + (connection.hasInput ? timeouts.head : timeouts.idle)
   }
 
   /// Ends an exchange that broke a rule: by an answer of our own, or by telling the responder who
   /// waits for the content. Either way the connection closes afterwards.
   private func refuse(_ connection: Connection, _ refusal: Refusal) {
-    if connection.phase == .handling {
-      connection.request?.refusal = refusal
-      connection.deadline = .distantFuture
-      if let waiter = connection.request?.waiter {
-        connection.request?.waiter = nil
-        waiter.resume(returning: .failure(refusal))
-      }
-      return
+    switch connection.phase {
+    case .handling: connection.endContent(refusal)
+    case .idle, .head:
+      write(
+        responder.response(to: refusal), answering: connection.parser.refusedHead?.method,
+        version: .http11, keepsAlive: false)
+      connection.phase = .closing
+    case .discarding: connection.phase = .closing
+    case .closing, .lingering, .closed: break
     }
-    if connection.phase != .discarding {
-      let response = responder.response(to: refusal)
-      write(response, answering: nil, version: .http11, keepsAlive: false)
-      if !isParsing { flush(connection) }
-    }
-    if connection.phase != .closed { connection.phase = .closing }
   }
 
   private func write(
@@ -352,7 +324,9 @@ actor Worker<App: Responder>: LoopBound {
     guard !writeBuffer.isEmpty else { return }
     var bytes = writeBuffer
     writeBuffer = []
-    if connection.phase != .closed, connection.send(bytes.span, now: loop.now) == .failed {
+    if connection.phase != .closed,
+      connection.send(bytes.span, limit: loop.now + timeouts.send) == .failed
+    {
       close(connection)
     }
     // One large answer must not make the buffer large for good.
@@ -361,13 +335,12 @@ actor Worker<App: Responder>: LoopBound {
   }
 
   private func sendRest(_ connection: Connection) {
-    switch connection.sendRest() {
+    switch connection.sendRest(limit: loop.now + timeouts.send) {
     case .failed: close(connection)
     case .some: break
     case .everything:
       if connection.phase == .idle || connection.phase == .head { nextRequest(connection) }
-      parseInput(connection)
-      settle(connection)
+      proceed(connection)
     }
   }
 
@@ -379,7 +352,7 @@ actor Worker<App: Responder>: LoopBound {
       } else {
         connection.socket.shutdownSending()
         connection.phase = .lingering
-        connection.input = []
+        connection.dropInput()
         connection.deadline = loop.now + timeouts.linger
       }
     }
@@ -396,19 +369,22 @@ actor Worker<App: Responder>: LoopBound {
 
   private func endTheSlow() {
     let now = MonotonicInstant.now()
-    for connection in connections {
-      guard let connection, connection.deadline <= now else { continue }
-      if connection.hasOutput {
+    for case let connection? in connections {
+      if connection.hasOutput, connection.sendDeadline <= now {
         close(connection)
         continue
       }
+      guard connection.deadline <= now else { continue }
       switch connection.phase {
-      case .head: refuse(connection, .headTimeout)
+      // Whose answer is still on its way is not waited for.
+      case .idle: if !connection.hasOutput { close(connection) }
+      case .head: if !connection.hasOutput { refuse(connection, .headTimeout) }
       case .handling: refuse(connection, .bodyTimeout)
-      case .idle, .discarding, .closing, .lingering: close(connection)
-      case .closed: break
+      case .discarding: connection.phase = .closing
+      case .lingering: close(connection)
+      case .closing, .closed: break
       }
-      settle(connection)
+      proceed(connection)
     }
   }
 
@@ -416,13 +392,14 @@ actor Worker<App: Responder>: LoopBound {
 
   func drain() { isDraining = true }
 
-  func openConnections() -> (busy: Int, idle: Int) {
-    var counts = (busy: 0, idle: 0)
-    for connection in connections {
-      switch connection?.phase {
-      case .idle: counts.idle += 1
-      case .head, .handling, .discarding, .closing: counts.busy += 1
-      case .lingering, .closed, nil: break
+  func openConnections() -> OpenConnections {
+    var counts = OpenConnections(accepted: accepted)
+    for case let connection? in connections {
+      switch connection.phase {
+      case .idle where !connection.hasOutput: counts.idle += 1
+      case .lingering: counts.idle += 1
+      case .closed: break
+      case .idle, .head, .handling, .discarding, .closing: counts.busy += 1
       }
     }
     return counts
@@ -436,7 +413,7 @@ actor Worker<App: Responder>: LoopBound {
 
   /// Takes what has been waiting to be accepted, and then nothing more.
   func stopListening() {
-    accept()
+    accept(atMost: 4096)
     if let listeningRegistration { loop.unregister(listeningRegistration) }
     listeningRegistration = nil
     listening = nil

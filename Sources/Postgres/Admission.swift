@@ -41,6 +41,6 @@ package struct Admission: Sendable {
     inside = max(0, inside - 1)
     guard let took else { return }
     let sample = min(max(0, took.wholeNanoseconds), 60_000_000_000)
-    service += (sample - service) / 8
+    service += (sample - service) / 32
   }
 }

@@ -16,8 +16,8 @@ package struct Backoff: Sendable, Equatable {
 
   package mutating func succeeded() { failures = 0 }
 
-  /// Takes note of a failure and says when to try again. `attempt` is when the failed attempt began,
-  /// `chance` is from 0 up to 1.
+  /// Takes note of a failure and says when to try again. `attempt` is when the failed attempt
+  /// began, `chance` is from 0 up to 1.
   package mutating func failed(
     attempt: MonotonicInstant, now: MonotonicInstant, chance: Double
   ) -> MonotonicInstant {

@@ -2,8 +2,8 @@ package import EventLoop
 
 /// One session for one user: commands, migrations, tests. Requests go through a `Pool`.
 ///
-/// Calls are answered in the order they were made, one at a time. Must be closed: an open connection
-/// keeps itself alive.
+/// Calls are answered in the order they were made, one at a time. Must be closed: an open
+/// connection keeps itself alive.
 package actor Connection: LoopBound {
   package nonisolated let loop: EventLoop
   private var session: Session?

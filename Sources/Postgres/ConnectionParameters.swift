@@ -3,8 +3,8 @@ import CLibpq
 /// Where and how to connect: the operator's connection string with what we add to it, taken apart
 /// into one candidate for each host.
 ///
-/// libpq could walk through several hosts itself, but its non-blocking connect has no time limit for
-/// each, so that a first host that swallows packets would hide the second for ever.
+/// libpq could walk through several hosts itself, but its non-blocking connect has no time limit
+/// for each, so that a first host that swallows packets would hide the second for ever.
 struct ConnectionParameters: Sendable {
   /// Keywords and values for one host, or for all of them where the wish concerns the whole list.
   struct Candidate: Sendable {
@@ -13,8 +13,8 @@ struct ConnectionParameters: Sendable {
 
   let candidates: [Candidate]
 
-  /// Reads a libpq URI or keyword string. Throws `.unavailable` with libpq's own words, which do not
-  /// repeat a password.
+  /// Reads a libpq URI or keyword string. Throws `.unavailable` with what libpq says of it up to
+  /// the first quotation: that might be a piece of a password.
   init(_ conninfo: String, settings: SessionSettings) throws(PostgresError) {
     var values = try Self.parse(conninfo)
     let environment = Self.environmentDefaults()
@@ -67,14 +67,15 @@ struct ConnectionParameters: Sendable {
     guard let options = unsafe PQconninfoParse(conninfo, &message) else {
       let text = unsafe message.map { unsafe String(cString: $0) } ?? "out of memory"
       unsafe PQfreemem(message)
-      throw .unavailable(text)
+      let harmless = text.prefix { $0 != "\"" && $0 != ":" && $0 != "\n" }
+      throw .unavailable("the connection string is malformed (\(harmless)…)")
     }
     defer { unsafe PQconninfoFree(options) }
     return unsafe collect(options) { option in unsafe option.val != nil }
   }
 
-  /// What environment variables say, such as PGHOST. libpq's built-in defaults are left out, so that
-  /// ours can take their place.
+  /// What environment variables say, such as PGHOST. libpq's built-in defaults are left out, so
+  /// that ours can take their place.
   private static func environmentDefaults() -> [String: String] {
     guard let options = unsafe PQconndefaults() else { return [:] }
     defer { unsafe PQconninfoFree(options) }

@@ -1,6 +1,7 @@
 import EventLoop
 
-/// Commands that were sent together on one session, and what became of them: one caller, one answer.
+/// Commands that were sent together on one session, and what became of them: one caller, one
+/// answer.
 final class Exchange {
   enum Purpose {
     case read(Call)
@@ -17,13 +18,14 @@ final class Exchange {
   var waiter: Waiter<Result<[Rows], PostgresError>>?
   /// How often it was sent.
   var attempts = 0
-  var sentAt = MonotonicInstant(nanoseconds: 0)
+  /// Its share of the time in which the session answered it and others.
+  var share = Duration.zero
 
   /// Results that the caller wants, in the order of its calls.
   private(set) var rows: [Rows] = []
   private(set) var failure: ServerError?
-  /// The server skipped one of its commands, which happens after an error; of this exchange or, where
-  /// several share a segment, of another.
+  /// The server skipped one of its commands, which happens after an error; of this exchange or,
+  /// where several share a segment, of another.
   private(set) var isAborted = false
   /// The session ended before everything was answered.
   private(set) var isLost = false

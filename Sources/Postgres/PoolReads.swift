@@ -70,15 +70,17 @@ extension Pool {
   func finishRead(_ exchange: Exchange, _ call: Call) {
     guard exchange.isWaiting else { return }
     let endedWithSession = exchange.isLost || exchange.failure?.endsSession == true
-    let mayRepeat = endedWithSession || (exchange.isAborted && exchange.failure == nil)
-    if mayRepeat, exchange.attempts < 2, loop.now < exchange.deadline {
+    let isInnocent = exchange.isAborted && exchange.failure == nil
+    // When all sessions are killed together, one may be sent from each to the next.
+    let attempts = endedWithSession ? settings.readConnections + 1 : 2
+    if endedWithSession || isInnocent, exchange.attempts < attempts, loop.now < exchange.deadline {
       exchange.reset()
       resentReads += 1
       sendRead(exchange, call)
       return
     }
     exchange.finish()
-    leave(.read, took: endedWithSession ? nil : loop.now - exchange.sentAt)
+    leave(.read, took: endedWithSession ? nil : exchange.share)
   }
 
   /// Answers a read that is not under way, or no longer of interest.

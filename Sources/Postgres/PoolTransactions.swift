@@ -3,8 +3,8 @@ package import EventLoop
 /// Calls that have a connection to themselves: one query, or one transaction.
 extension Pool {
   /// Executes one statement that may take long, on a connection of its own. The server's
-  /// `statement_timeout` is set a little below the deadline, so that it is the server that stops the
-  /// statement; should it not answer, the connection is given up.
+  /// `statement_timeout` is set a little below the deadline, so that it is the server that stops
+  /// the statement; should it not answer, the connection is given up.
   package func query(
     _ call: Call, deadline: MonotonicInstant
   ) async throws(PostgresError) -> Rows {
@@ -25,8 +25,8 @@ extension Pool {
   /// Gives `body` a transaction on a connection of its own. Without `commit` inside, it is rolled
   /// back, whether the body returns or throws. Nothing is sent before the body's first `send`.
   ///
-  /// Throws what the body throws, and `PostgresError` when there is no connection. The deadline ends
-  /// the transaction wherever it is; the body learns of it from its next call.
+  /// Throws what the body throws, and `PostgresError` when there is no connection. The deadline
+  /// ends the transaction wherever it is; the body learns of it from its next call.
   package nonisolated func transaction<Result>(
     deadline: MonotonicInstant, _ body: (Transaction) async throws -> Result
   ) async throws -> Result {

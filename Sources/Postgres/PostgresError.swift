@@ -1,7 +1,7 @@
 /// What went wrong between this program and the database. Texts are for logs only.
 package enum PostgresError: Error, Sendable, Equatable {
-  /// There is no usable connection: refused, starting up (57P03), full (53300), read-only (25006) or
-  /// closing. Nothing was done.
+  /// There is no usable connection: refused, starting up (57P03), full (53300), read-only (25006)
+  /// or closing. Nothing was done.
   case unavailable(String)
   /// Too many calls wait already, or this one would wait past its deadline. Nothing was done.
   case overloaded
@@ -24,8 +24,8 @@ package enum PostgresError: Error, Sendable, Equatable {
   }
 }
 
-/// An error as the server reported it. Its texts are in the server's language and may quote content:
-/// they go to logs and to nobody else.
+/// An error as the server reported it. Its texts are in the server's language and may quote
+/// content: they go to logs and to nobody else.
 package struct ServerError: Error, Sendable, Equatable, CustomStringConvertible {
   /// Five characters, PostgreSQL's appendix A.
   package let sqlState: String

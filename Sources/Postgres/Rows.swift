@@ -2,8 +2,8 @@ import CLibpq
 
 /// The result of one statement, in libpq's memory until the last reference goes.
 ///
-/// Rows and columns count from 0. Asking beyond them gives nil, like NULL does: what the server sent
-/// never stops the program.
+/// Rows and columns count from 0. Asking beyond them gives nil, like NULL does: what the server
+/// sent never stops the program.
 @safe package final class Rows: @unchecked Sendable {
   // Never changed after init, and libpq's accessors of a finished result only read it.
   private let result: OpaquePointer

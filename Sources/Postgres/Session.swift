@@ -1,7 +1,7 @@
 import EventLoop
 
-/// A session with the server from the first connect to the end: connecting, preparing, then commands
-/// out and replies in, in order.
+/// A session with the server from the first connect to the end: connecting, preparing, then
+/// commands out and replies in, in order.
 ///
 /// Owner: an actor of the same loop, which forwards `ready`, and after every call here takes
 /// `takeCompleted` and looks at `phase`. A session calls nobody, so nothing re-enters.
@@ -52,7 +52,7 @@ final class Session {
 
   private(set) var phase = Phase.connecting
   private(set) var syncs = 0
-  /// When the last reply came, or when the first of the unanswered commands was sent.
+  /// When something last came, or when the first of the unanswered commands was sent.
   private(set) var lastProgress: MonotonicInstant
   /// The server answered 25006: it is no primary (any more).
   private(set) var isReadOnly = false
@@ -76,6 +76,8 @@ final class Session {
   private var expected = Fifo<Expected>()
   private var completed: [Exchange] = []
   private(set) var needsSync = false
+  /// When the replies before the ones to come were taken: what follows took from here.
+  private var servedUntil = MonotonicInstant(nanoseconds: 0)
   private var preparation: Exchange?
 
   /// `connectLimit` is for all hosts together, but each gets a second at least.
@@ -195,6 +197,8 @@ final class Session {
   // Events
 
   func ready(_ events: ReadyEvents) {
+    // A long result is no silence.
+    if events.contains(.readable) { lastProgress = loop.now }
     switch phase {
     case .connecting: pollConnect()
     case .preparing, .open: receive()
@@ -224,6 +228,16 @@ final class Session {
   }
 
   private func takeReplies() {
+    let first = completed.count
+    takeWholeReplies()
+    guard completed.count > first else { return }
+    let now = MonotonicInstant.now()
+    let share = (now - servedUntil) / (completed.count - first)
+    for exchange in completed[first...] { exchange.share = share }
+    servedUntil = now
+  }
+
+  private func takeWholeReplies() {
     guard let libpq else { return }
     while let head = expected.first, !libpq.isBusy {
       let warnings = libpq.takeWarnings()
@@ -233,7 +247,6 @@ final class Session {
         exchange.warnInCommit()
       }
       let reply = libpq.nextReply()
-      lastProgress = loop.now
       switch reply {
       case .rows(let rows):
         head.exchange?.take(rows, for: head.role)
@@ -293,9 +306,11 @@ final class Session {
       completed.append(exchange)
       return
     }
-    if expected.isEmpty { lastProgress = .now() }
+    if expected.isEmpty {
+      lastProgress = .now()
+      servedUntil = lastProgress
+    }
     exchange.attempts += 1
-    exchange.sentAt = loop.now
     // All are counted before the first is sent: a failure in the middle must not look complete.
     exchange.unanswered = commands.count { if case .sync = $0 { false } else { true } }
     if case .sync = ending { exchange.unanswered += 1 }

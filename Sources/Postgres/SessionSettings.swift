@@ -3,8 +3,8 @@ import EventLoop
 /// What every session is set to when it connects, by startup parameters, so that it costs no round
 /// trip and holds from the first statement on.
 ///
-/// What the operator's own `options` say comes later and so wins, except for what correctness stands
-/// on: time zone, isolation and a `synchronous_commit` of at least `on`.
+/// What the operator's own `options` say comes later and so wins, except for what correctness
+/// stands on: time zone, isolation and a `synchronous_commit` of at least `on`.
 package struct SessionSettings: Sendable {
   /// The value of `search_path`; nil leaves the role's or the database's.
   package var searchPath: String?
@@ -24,6 +24,8 @@ package struct SessionSettings: Sendable {
     var ours = [
       ("plan_cache_mode", "force_generic_plan"),
       ("jit", "off"),
+      // A plan made while a table was small is kept while it grows; every statement has its index.
+      ("enable_seqscan", "off"),
       ("lock_timeout", Self.milliseconds(lockTimeout)),
       ("statement_timeout", Self.milliseconds(statementTimeout)),
       ("idle_in_transaction_session_timeout", Self.milliseconds(idleInTransactionTimeout)),

@@ -1,11 +1,11 @@
 import Synchronization
 
-/// A transaction (READ COMMITTED) while the body that `Pool.transaction` gave it to is running. Calls
-/// leave together, and each `send` or `commit` is one round trip.
+/// A transaction (READ COMMITTED) while the body that `Pool.transaction` gave it to is running.
+/// Calls leave together, and each `send` or `commit` is one round trip.
 ///
 /// After a call has failed, the server is told to go on by the next `send` or `commit`, whose first
-/// call must then be `rollback to` a savepoint; any other is refused with 25P02. That costs no round
-/// trip: the end of the failed segment leaves together with the calls.
+/// call must then be `rollback to` a savepoint; any other is refused with 25P02. That costs no
+/// round trip: the end of the failed segment leaves together with the calls.
 package final class Transaction: Sendable {
   private let pool: Pool
   private let lease: Lease

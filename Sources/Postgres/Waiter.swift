@@ -1,5 +1,5 @@
-/// A suspended caller. Whoever holds it resumes it, once; a second time does nothing, and letting go
-/// of it unresumed is a defect that stops the program rather than leaving a request hanging.
+/// A suspended caller. Whoever holds it resumes it, once; a second time does nothing, and letting
+/// go of it unresumed is a defect that stops the program rather than leaving a request hanging.
 @safe final class Waiter<Value> {
   private var continuation: UnsafeContinuation<Value, Never>?
 

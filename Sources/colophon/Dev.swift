@@ -28,6 +28,10 @@ struct Dev {
       }
     }
     Terminal.note("Starting PostgreSQL in \(options.data) …")
+    // With port 0 the address is not known yet, and URLs in answers stay relative.
+    if configuration.publicURL == nil, configuration.listen.port != 0 {
+      configuration.publicURL = "http://\(configuration.listen)"
+    }
     let cluster: LocalCluster
     do {
       cluster = try await LocalCluster.start(dataFolder: options.data, on: loop)

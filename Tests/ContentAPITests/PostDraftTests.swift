@@ -305,6 +305,22 @@ private func pointers(_ faults: [Fault]) -> [String] {
   }
 
   @Test(arguments: [
+    "https://x.org/a.png", "'https://x.org/a.png'", "https://x.org/a.png # a comment",
+    "{url: https://x.org/a.png}", "{url: https://x.org/a.png, alt: ~}",
+  ])
+  func `may give its cover image without a description`(value: String) throws {
+    let draft = try read(markdown: "---\ntitle: A\ncover_image: \(value)\n---\nB").get()
+    #expect(draft.coverImage?.url == "https://x.org/a.png")
+    #expect(draft.coverImage?.alt == "")
+  }
+
+  @Test(arguments: ["", "~", "null"])
+  func `may leave its cover image out`(value: String) throws {
+    let draft = try read(markdown: "---\ntitle: A\ncover_image: \(value)\n---\nB").get()
+    #expect(draft.coverImage == nil)
+  }
+
+  @Test(arguments: [
     ("layout: post", "/layout", "line 3: unknown key \"layout\"; known are title, slug, tags"),
     ("body: x", "/body", "unknown key"), ("id: x", "/id", "unknown key"),
     ("excerpt: a\ndescription: b", "/excerpt", "line 4: description says again what line 3 says"),
@@ -326,7 +342,9 @@ private func pointers(_ faults: [Fault]) -> [String] {
     ("slug: My Post", "/slug", "line 3: expected 1 to 200"),
     ("status: live", "/status", "line 3: "),
     ("status: scheduled", "/published_at", "needs published_at"),
-    ("cover_image: x.png", "/cover_image", "a mapping"),
+    ("cover_image: [https://x.org]", "/cover_image", "line 3: expected an address or a mapping"),
+    ("cover_image: x.png", "/cover_image/url", "line 3: expected an absolute http or https URL"),
+    ("cover_image: ''", "/cover_image/url", "line 3: "),
     ("cover_image: {alt: x}", "/cover_image/url", "line 3: "),
     ("cover_image: {url: x}", "/cover_image/url", "line 3: "),
     ("cover_image: {url: https://x, a: b}", "/cover_image/a", "unknown member"),

@@ -1,0 +1,32 @@
+// ASCII in UTF-8: what the readers of front matter, Markdown and addresses ask of single bytes, and
+// words found without regard to case.
+
+extension UInt8 {
+  /// Whether it is a space or a tab.
+  var isBlank: Bool { self == UInt8(ascii: " ") || self == UInt8(ascii: "\t") }
+
+  var isDigit: Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self) }
+
+  var isLetter: Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(self | 0x20) }
+
+  /// Whether it is this byte of a word in lower case, as a letter of either case.
+  fileprivate func matches(_ lowercased: UInt8) -> Bool {
+    self == lowercased || (isLetter && self | 0x20 == lowercased)
+  }
+}
+
+extension ArraySlice<UInt8> {
+  /// Whether it begins with a word that is given in lower case, letters in either case.
+  func begins(with lowercased: String) -> Bool {
+    prefix(lowercased.utf8.count).elementsEqual(lowercased.utf8) { $0.matches($1) }
+  }
+
+  /// Where a word that is given in lower case first stands, letters in either case. The time is the
+  /// product of both lengths.
+  func firstIndex(of lowercased: [UInt8]) -> Int? {
+    guard count >= lowercased.count else { return nil }
+    return (startIndex...(endIndex - lowercased.count)).first { start in
+      lowercased.indices.allSatisfy { self[start + $0].matches(lowercased[$0]) }
+    }
+  }
+}

@@ -1,0 +1,291 @@
+import Assets
+import ContentAPI
+import EventLoop
+import HTTP
+import JSON
+import LocalPostgres
+import Postgres
+
+/// The content API on a database of its own, as a server would call it: on a loop, from the bytes of
+/// a head, with a pool that connects as the runtime role. Only the time is faked: it stands still
+/// until the test moves it.
+actor Site: LoopBound {
+  nonisolated let loop: EventLoop
+  nonisolated let conninfo: String
+  /// With every scope, with one of them, with none.
+  nonisolated let key: String
+  nonisolated let writer: String
+  nonisolated let reader: String
+
+  /// What the clock says at the start.
+  static let start = "2026-03-12T09:00:00Z"
+  static let role = "colophon_runtime"
+
+  private let api: ContentAPI
+  private let pool: Pool
+  private let database: TestDatabase
+  /// As the superuser, for what a test wants to see or to prepare.
+  private let connection: Connection
+
+  /// Runs `body` with a site, which is gone afterwards.
+  static func run(
+    publicURL: String = "", _ body: (Site) async throws -> Void
+  ) async throws {
+    let site = try await Site.open(publicURL: publicURL)
+    do {
+      try await body(site)
+    } catch {
+      try await site.close()
+      throw error
+    }
+    try await site.close()
+  }
+
+  private static func open(publicURL: String) async throws -> Site {
+    try await TestCluster.shared.makeTemplate("content", schema: makeTemplate)
+    let database = try await TestCluster.shared.makeDatabase(from: "content")
+    let loop = try EventLoop()
+    try loop.start()
+    let connection = try await Connection.open(
+      database.conninfo, on: loop, deadline: .now() + .seconds(20))
+    var keys: [String] = []
+    for scopes in [Scope.allCases, [.postsWrite], [.postsReadDrafts]] {
+      let key = APIKey(random: RandomBytes.make(30))
+      try await KeyRegister(connection).create(name: "test", scopes: scopes, key: key)
+      keys.append(key.text)
+    }
+    let conninfo = database.conninfo + " user=" + role
+    let site = Site(
+      loop: loop, database: database, conninfo: conninfo, connection: connection, keys: keys,
+      publicURL: publicURL)
+    await site.pool.start()
+    return site
+  }
+
+  private init(
+    loop: EventLoop, database: TestDatabase, conninfo: String, connection: Connection,
+    keys: [String], publicURL: String
+  ) {
+    self.loop = loop
+    self.database = database
+    self.conninfo = conninfo
+    self.connection = connection
+    (key, writer, reader) = (keys[0], keys[1], keys[2])
+    pool = Pool(conninfo: conninfo, statements: ContentAPI.statements, loop: loop)
+    api = ContentAPI(
+      pool: pool, publicURL: publicURL, loop: loop, requestIDs: RequestIDs(seed: [0xab]),
+      log: { print("log: \($0)") })
+  }
+
+  private static func makeTemplate(_ conninfo: String) async throws {
+    let connection = try await Connection.open(
+      conninfo, on: TestCluster.shared.loop, deadline: .now() + .seconds(20))
+    try await connection.script("create role \(role) login")
+    _ = try await Schema.migrate(connection, runtimeRole: role)
+    // The one thing that is replaced: it moves when a test moves it, for every session at once.
+    try await connection.script(
+      """
+      create table colophon.test_clock (instant timestamptz not null);
+      insert into colophon.test_clock values ('\(start)');
+      grant select on colophon.test_clock to \(role);
+      create or replace function colophon.clock() returns timestamptz
+        language sql stable parallel safe
+        return (select instant from colophon.test_clock);
+      """)
+    await connection.close()
+  }
+
+  private func close() async throws {
+    await pool.close()
+    await connection.close()
+    try await database.drop()
+    loop.stop()
+  }
+
+  // Asking
+
+  /// Calls the API with a head as a client would write it. `lines` are further field lines.
+  func send(_ requestLine: String, _ lines: [String] = [], body: [UInt8] = []) async throws
+    -> Answer
+  {
+    var parser = RequestParser()
+    let head = ([requestLine + " HTTP/1.1", "Host: localhost"] + lines).joined(separator: "\r\n")
+    switch parser.next(Array((head + "\r\n\r\n").utf8).span) {
+    case .head(let head, _):
+      let request = Request(
+        head: head, peer: SocketAddress("127.0.0.1:4711")!, content: .ready(body))
+      return Answer(await api.respond(to: request))
+    case .refused(let refusal): return Answer(api.response(to: refusal))
+    default: throw BadRequestOfTest(requestLine: requestLine)
+    }
+  }
+
+  func get(_ path: String, _ lines: [String] = []) async throws -> Answer {
+    try await send("GET " + path, lines)
+  }
+
+  /// With the key that may do everything; other `lines` come behind it.
+  func post(json: String, _ lines: [String] = []) async throws -> Answer {
+    try await send(
+      "POST /v1/posts", authorized + ["Content-Type: application/json"] + lines,
+      body: Array(json.utf8))
+  }
+
+  func post(markdown: String, _ lines: [String] = []) async throws -> Answer {
+    try await send(
+      "POST /v1/posts", authorized + ["Content-Type: text/markdown"] + lines,
+      body: Array(markdown.utf8))
+  }
+
+  func put(_ slug: String, json: String, _ lines: [String] = []) async throws -> Answer {
+    try await send(
+      "PUT /v1/posts/" + slug, authorized + ["Content-Type: application/json"] + lines,
+      body: Array(json.utf8))
+  }
+
+  func put(_ slug: String, markdown: String, _ lines: [String] = []) async throws -> Answer {
+    try await send(
+      "PUT /v1/posts/" + slug, authorized + ["Content-Type: text/markdown"] + lines,
+      body: Array(markdown.utf8))
+  }
+
+  func delete(_ slug: String, _ lines: [String] = []) async throws -> Answer {
+    try await send("DELETE /v1/posts/" + slug, authorized + lines)
+  }
+
+  /// The field line of the key that may do everything.
+  nonisolated var authorized: [String] { ["Authorization: Bearer " + key] }
+
+  /// Puts a published post there and asserts that it went well.
+  @discardableResult
+  func publish(
+    _ slug: String, tags: [String] = [], at date: String = Site.start
+  ) async throws -> Answer {
+    let answer = try await put(slug, json: Self.json(title: slug, tags: tags, at: date))
+    guard [200, 201].contains(answer.status) else { throw UnexpectedAnswer(answer: answer) }
+    return answer
+  }
+
+  static func json(
+    title: String, status: String = "published", tags: [String] = [], at date: String? = nil
+  ) -> String {
+    let tags = tags.map { "\"\($0)\"" }.joined(separator: ",")
+    let date = date.map { ",\"published_at\":\"\($0)\"" } ?? ""
+    return """
+      {"title":"\(title)","body":"About \(title).","status":"\(status)","tags":[\(tags)]\(date)}
+      """
+  }
+
+  // Preparing and looking
+
+  /// Moves the clock.
+  func setClock(_ instant: String) async throws {
+    _ = try await sql("update colophon.test_clock set instant = $1::timestamptz", [.text(instant)])
+  }
+
+  @discardableResult
+  func sql(_ sql: String, _ parameters: [Parameter] = []) async throws -> Rows {
+    try await connection.query(sql, parameters)
+  }
+
+  /// The first value of the first row.
+  func value(_ sql: String, _ parameters: [Parameter] = []) async throws -> String? {
+    try await connection.query(sql, parameters).text(0, 0)
+  }
+
+  /// Another session of the superuser; the caller closes it.
+  func connect() async throws -> Connection {
+    try await Connection.open(database.conninfo, on: loop, deadline: .now() + .seconds(20))
+  }
+
+  /// What is wrong with listings and counters, worked out from the posts alone; empty when nothing
+  /// is. One statement, so one snapshot: it may be asked while others write.
+  func discrepancies(on connection: Connection? = nil) async throws -> [String] {
+    let rows = try await (connection ?? self.connection).query(
+      """
+      with public as (
+        select p.id, p.published_at, p.counted, unnest(p.tags || ''::text) as tag
+        from colophon.posts p
+        where p.status = 'published' and p.trashed_at is null
+      ), listed as (
+        select coalesce(l.tag, p.tag) as tag, coalesce(l.post_id, p.id) as id
+        from colophon.listings l full join public p on p.id = l.post_id and p.tag = l.tag
+        where l.post_id is null or p.id is null
+          or (l.published_at, l.counted) is distinct from (p.published_at, p.counted)
+      ), expected as (
+        select tag, count(*) filter (where counted) as posts from public group by tag
+      ), counted as (
+        select tag, sum(posts) as posts from colophon.counters group by tag
+      )
+      select 'listing of ' || tag || ': ' || id from listed
+      union all
+      select 'counter of "' || tag || '": ' || coalesce(c.posts, 0) || ' instead of '
+        || coalesce(e.posts, 0)
+      from counted c full join expected e using (tag)
+      where coalesce(c.posts, 0) <> coalesce(e.posts, 0)
+      union all
+      select 'tag ' || p.tag from public p
+      where p.tag <> '' and not exists (select from colophon.tags t where t.slug = p.tag)
+      """)
+    return (0..<rows.count).map { rows.text($0, 0) ?? "" }
+  }
+}
+
+/// An answer of the API.
+struct Answer: Sendable {
+  let status: Int
+  let body: [UInt8]
+  /// In the order in which they are sent.
+  let fields: [(name: String, value: String)]
+
+  init(_ response: Response) {
+    status = response.status
+    body = response.body
+    fields = response.fields.map { ($0.name.text, $0.value.text) }
+  }
+
+  /// The value of a field, nil when it is not there exactly once.
+  subscript(_ name: String) -> String? {
+    let values = fields.filter { $0.name.lowercased() == name.lowercased() }
+    return values.count == 1 ? values[0].value : nil
+  }
+
+  var text: String { String(decoding: body, as: UTF8.self) }
+
+  /// The body as JSON; null when it is none.
+  var json: JSONValue { (try? JSONReader.read(body.span)) ?? .null }
+
+  /// The end of the problem's type, nil for another answer.
+  var problem: String? {
+    guard self["Content-Type"] == "application/problem+json",
+      json["status"]?.integerValue == status, let type = json["type"]?.stringValue,
+      type.hasPrefix("urn:colophon:problem:")
+    else { return nil }
+    return String(type.dropFirst("urn:colophon:problem:".count))
+  }
+
+  /// The places of all faults, in order.
+  var places: [String] {
+    (json["errors"]?.arrayValue ?? []).map {
+      $0["pointer"]?.stringValue ?? $0["parameter"].flatMap(\.stringValue).map { "?" + $0 } ?? "!"
+    }
+  }
+
+  /// The slugs of a page.
+  var slugs: [String] { (json["data"]?.arrayValue ?? []).map { $0["slug"]?.stringValue ?? "!" } }
+
+  var total: Int? { json["meta"]?["total"]?.integerValue }
+  var next: String? { json["meta"]?["next_cursor"]?.stringValue }
+  var previous: String? { json["meta"]?["previous_cursor"]?.stringValue }
+  var slug: String? { json["slug"]?.stringValue }
+  var version: Int? { json["version"]?.integerValue }
+}
+
+struct UnexpectedAnswer: Error, CustomStringConvertible {
+  let answer: Answer
+  var description: String { "\(answer.status): \(answer.text)" }
+}
+
+struct BadRequestOfTest: Error {
+  let requestLine: String
+}
