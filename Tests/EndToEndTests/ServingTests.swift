@@ -25,6 +25,27 @@ extension TheProgram {
       }
     }
 
+    @Test func `answers many that come at once with a key it has not seen`() async throws {
+      try await Stage.run { stage in
+        let database = try await MadeDatabase.make()
+        let served = try await stage.serve(database.conninfo)
+        var wires: [Wire] = []
+        for _ in 0..<200 {
+          wires.append(try #require(await Wire.open(served.address, on: stage.loop)))
+        }
+        let request = Message.get("/v1/posts", ["Authorization: Bearer \(database.key)"])
+        for wire in wires { await wire.send(request) }
+        var statuses: [Int: Int] = [:]
+        for wire in wires {
+          if case .answered(let answer) = await wire.answer() {
+            statuses[answer.status, default: 0] += 1
+          }
+          await wire.close()
+        }
+        #expect(statuses == [200: 200])
+      }
+    }
+
     @Test func `two on one database answer with the same bytes and ETags, also later`()
       async throws
     {
