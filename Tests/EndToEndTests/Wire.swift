@@ -4,7 +4,7 @@ import Testing
 /// A connection to the program that says and hears bytes and believes nothing.
 actor Wire: LoopBound {
   nonisolated let loop: EventLoop
-  private let socket: Socket
+  private var socket: Socket?
   private var registration: EventLoop.Registration?
   private var input: [UInt8] = []
   private var output: [UInt8] = []
@@ -31,12 +31,16 @@ actor Wire: LoopBound {
   }
 
   private init(_ socket: consuming Socket, _ loop: EventLoop) {
-    self.socket = socket
+    self.socket = consume socket
     self.loop = loop
   }
 
   private func connect() async -> Bool {
-    registration = try? loop.register(socket.number, for: .writable, token: 0, of: self)
+    switch socket {
+    case .some(let socket):
+      registration = try? loop.register(socket.number, for: .writable, token: 0, of: self)
+    case .none: return false
+    }
     await change(by: .now() + .seconds(20))
     // A refusal shows at the first read; on a connection that stands there is nothing to read yet.
     if case .failed = take() { hasEnded = true }
@@ -49,7 +53,8 @@ actor Wire: LoopBound {
     if let registration { loop.unregister(registration) }
     registration = nil
     hasEnded = true
-    socket.shutdownSending()
+    // Not left to the end of this value, which the loop's timers keep.
+    socket = nil
   }
 
   /// Whether the other side has closed.
@@ -78,7 +83,11 @@ actor Wire: LoopBound {
 
   private func take() -> ReadOutcome {
     var buffer = [UInt8](repeating: 0, count: 65_536)
-    let outcome = socket.read(into: &buffer)
+    let outcome: ReadOutcome
+    switch socket {
+    case .some(let socket): outcome = socket.read(into: &buffer)
+    case .none: outcome = .ended
+    }
     if case .bytes(let count) = outcome { input += buffer[..<count] }
     return outcome
   }
@@ -98,7 +107,12 @@ actor Wire: LoopBound {
   }
 
   private func sendRest() {
-    switch socket.write(output.span) {
+    let outcome: WriteOutcome
+    switch socket {
+    case .some(let socket): outcome = socket.write(output.span)
+    case .none: return
+    }
+    switch outcome {
     case .bytes(let count): output.removeFirst(count)
     case .wouldBlock: break
     // What has come is still to be read.
