@@ -1,6 +1,8 @@
 import EventLoop
+import Glibc
 import JSON
 import LocalPostgres
+import Postgres
 import Testing
 
 extension TheProgram {
@@ -145,6 +147,26 @@ extension TheProgram {
       }
     }
 
+    @Test(arguments: [SIGINT, SIGTERM])
+    func `can be ended while it waits for another`(_ signal: Int32) async throws {
+      try await Stage.run { stage in
+        let database = try await TestCluster.shared.makeDatabase()
+        let other = try await Connection.open(
+          database.conninfo, on: stage.loop, deadline: .now() + .seconds(20))
+        _ = try await other.query(
+          "select pg_advisory_lock(hashtextextended('colophon.migrate', 0))")
+        let migrate = try await stage.start(["migrate"], ["DATABASE_URL": database.conninfo])
+        let waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+        #expect(
+          try await stage.comesToHold {
+            try await stage.ask(database.conninfo, waiting) == ["1"]
+          })
+        await migrate.send(signal)
+        #expect(try await migrate.exit(within: .seconds(5)) == .signal(signal))
+        await other.close()
+      }
+    }
+
     @Test func `a database that needs a newer program is not touched`() async throws {
       try await Stage.run { stage in
         let database = try await MadeDatabase.make()
@@ -214,7 +236,7 @@ extension TheProgram {
             _ = try await stage.ask(conninfo, statement)
           }
         }
-        _ = await served.program.process.send(15)
+        await served.program.send(SIGTERM)
         #expect(try await served.program.exit() == .status(0))
         _ = try await stage.ask(
           database.conninfo,
