@@ -167,6 +167,44 @@ extension TheProgram {
       }
     }
 
+    @Test func `prints what its role may not do, until somebody has done it`() async throws {
+      try await Stage.run { stage in
+        let database = try await TestCluster.shared.makeDatabase()
+        let (owner, runtime) = ("owner_of_\(database.name)", "runtime_of_\(database.name)")
+        for statement in [
+          "create role \(owner) login", "create role \(runtime) login",
+          "grant create on database \(database.name) to \(owner)",
+          "revoke connect on database \(database.name) from public",
+          "grant connect on database \(database.name) to \(owner)",
+        ] { _ = try await stage.ask(database.conninfo, statement) }
+        let environment = [
+          "DATABASE_URL": database.conninfo + " user=\(owner)", "COLOPHON_RUNTIME_ROLE": runtime,
+        ]
+        for _ in 0..<2 {
+          let migrated = try await stage.run(["migrate"], environment)
+          #expect(migrated.exit == .status(0), "\(migrated.errors)")
+          #expect(
+            migrated.output.split(separator: "\n") == [
+              "revoke temporary on database \(database.name) from public;",
+              "grant connect on database \(database.name) to \(runtime);",
+            ])
+        }
+        let printed = try await stage.run(["migrate"], environment).output
+        for statement in printed.split(separator: "\n") {
+          _ = try await stage.ask(database.conninfo, String(statement))
+        }
+        #expect(try await stage.run(["migrate"], environment).output == "")
+        let served = try await stage.serve(database.conninfo + " user=\(runtime)")
+        #expect(try await stage.get(served.address, "/v1/posts").status == 200)
+        await served.program.send(SIGTERM)
+        #expect(try await served.program.exit() == .status(0))
+        for role in [runtime, owner] {
+          _ = try await stage.ask(database.conninfo, "drop owned by \(role) cascade")
+          _ = try await stage.ask(database.conninfo, "drop role \(role)")
+        }
+      }
+    }
+
     @Test func `a database that needs a newer program is not touched`() async throws {
       try await Stage.run { stage in
         let database = try await MadeDatabase.make()
