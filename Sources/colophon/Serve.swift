@@ -23,7 +23,7 @@ struct Serve {
     }
     service.announce()
     await ending.wait()
-    Terminal.note("Ending: requests under way are answered first.")
+    Terminal.tryNote("Ending: requests under way are answered first.")
     await service.drain(within: configuration.drain)
     return .done
   }

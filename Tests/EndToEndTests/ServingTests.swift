@@ -123,6 +123,48 @@ extension TheProgram {
       }
     }
 
+    @Test func `goes on when nobody reads its log`() async throws {
+      try await Stage.run { stage in
+        let database = try await MadeDatabase.make()
+        _ = try await stage.ask(
+          database.conninfo,
+          "alter table colophon.posts add constraint strange check (title <> 'Refused')")
+        // A pipe that is full: its reader is the program itself, who never reads.
+        let program = try await stage.start(
+          command: ["/bin/sh", "-c", "mkfifo log && exec \"$@\" 2<>log", "sh"]
+            + [Stage.executable, "serve"],
+          [
+            "DATABASE_URL": database.conninfo, "COLOPHON_LISTEN": "127.0.0.1:0",
+            "COLOPHON_PRIVATE_LISTEN": "127.0.0.1:0",
+          ])
+        let address = try await program.address()
+        let wire = try #require(await Wire.open(address, on: stage.loop))
+        let refused = Message.send(
+          "PUT", "/v1/posts/a", key: database.key, body: #"{"title":"Refused","body":"."}"#)
+        // Each leaves a line of more than a hundred bytes; a pipe takes 64 KiB.
+        for number in 0..<1000 {
+          guard case .answered(let answer) = await wire.exchange(refused, within: .seconds(20))
+          else {
+            Issue.record("no answer after \(number) lines of log")
+            return
+          }
+          try #require(answer.status == 500)
+        }
+        #expect(try await stage.get(address, "/v1/posts").status == 200)
+
+        // What was lost is counted, once somebody reads again.
+        let reader = try await stage.start(command: ["/bin/cat", "log"])
+        #expect(
+          await stage.comesToHold {
+            _ = await wire.exchange(refused)
+            return reader.output.contains("lines before this one were lost")
+          })
+        await wire.close()
+        await program.send(SIGTERM)
+        #expect(try await program.exit() == .status(0))
+      }
+    }
+
     @Test func `is ready again after a kill in the middle of writes, and has lost none`()
       async throws
     {
