@@ -70,30 +70,44 @@ package enum Schema {
     let names = try await connection.query(
       """
       select quote_ident($1::text), quote_ident(current_database()),
-        exists (select from pg_roles where rolname = $1::text), current_user::text = $1::text
+        exists (select from pg_roles where rolname = $1::text), current_user::text = $1::text,
+        quote_literal($1::text)
       """, [.text(role)])
     let name = names.text(0, 0) ?? ""
     let database = names.text(0, 1) ?? ""
+    let literal = names.text(0, 4) ?? ""
     // Whoever owns the tables needs no grant.
     if names.boolean(0, 3) == true { return [] }
-    let grants = [
-      "revoke temporary on database \(database) from public",
-      "grant connect on database \(database) to \(name)",
-      "grant usage on schema colophon to \(name)",
-      "grant select, insert, update, delete on all tables in schema colophon to \(name)",
-      "revoke insert, update, delete on colophon.schema_version from \(name)",
-      "grant usage on all sequences in schema colophon to \(name)",
+    // The database's owner alone may do the first two. To others PostgreSQL says no more than a
+    // warning, so what they are to bring about is asked for.
+    let grants: [(statement: String, effect: String)] = [
+      (
+        "revoke temporary on database \(database) from public",
+        "select not has_database_privilege('public', current_database(), 'temporary')"
+      ),
+      (
+        "grant connect on database \(database) to \(name)",
+        "select has_database_privilege(\(literal), current_database(), 'connect')"
+      ),
+      ("grant usage on schema colophon to \(name)", ""),
+      ("grant select, insert, update, delete on all tables in schema colophon to \(name)", ""),
+      ("revoke insert, update, delete on colophon.schema_version from \(name)", ""),
+      ("grant usage on all sequences in schema colophon to \(name)", ""),
     ]
-    guard names.boolean(0, 2) == true else { return ["create role \(name) login"] + grants }
+    guard names.boolean(0, 2) == true else {
+      return ["create role \(name) login"] + grants.map(\.statement)
+    }
     var left: [String] = []
-    for statement in grants {
+    for (statement, effect) in grants {
+      var isDone = effect.isEmpty
       do throws(PostgresError) {
-        // A grant without the right to grant is only a warning; whether it took effect is asked below.
         try await connection.script(statement)
       } catch {
         guard case .server(let error) = error, error.sqlState == "42501" else { throw error }
-        left.append(statement)
+        isDone = false
       }
+      if !effect.isEmpty { isDone = try await connection.query(effect).boolean(0, 0) == true }
+      if !isDone { left.append(statement) }
     }
     return left
   }
