@@ -77,12 +77,7 @@ package enum Schema {
     return [
       Grant(
         statement: "revoke temporary on database \(database) from public",
-        holds: """
-          not exists (select from pg_database d,
-            aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
-            where d.datname = current_database() and a.grantee = 0
-              and a.privilege_type = 'TEMPORARY')
-          """),
+        holds: "not has_database_privilege('public', current_database(), 'temporary')"),
       Grant(
         statement: "grant connect on database \(database) to \(role)",
         holds: "has_database_privilege($1::text, current_database(), 'connect')"),

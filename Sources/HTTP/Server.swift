@@ -35,9 +35,10 @@ package struct Server<App: Responder>: Sendable {
 
   /// Ends in order. Every answer says `Connection: close` from now on. New connections are still
   /// taken, because whoever deals them out needs a moment to see that this server is not ready any
-  /// more; so are requests on kept connections, whose clients may be sending at this moment. It is
-  /// over when nobody has come and nothing been open for a tenth of the grace, when nothing is busy
-  /// after the grace of a quarter of `bound` (at most 5 s), or at `bound`.
+  /// more; so are requests on kept connections, whose clients may be sending at this moment. That
+  /// ends when nobody has come and nothing been open for a tenth of the grace, or with the grace, a
+  /// quarter of `bound` (at most 5 s), so that clients who go on coming leave the requests under way
+  /// the rest of it. It is over when nothing is busy, or at `bound`.
   package func drain(within bound: Duration) async {
     guard let loop = workers.first?.loop else { return }
     for worker in workers { await worker.drain() }
@@ -50,7 +51,7 @@ package struct Server<App: Responder>: Sendable {
       if open.busy + open.idle > 0 || open.accepted != accepted { lastSeen = .now() }
       accepted = open.accepted
       if .now() - lastSeen >= grace / 10 { break }
-      if open.busy == 0, .now() - start >= grace { break }
+      if .now() - start >= grace { break }
       await loop.sleep(for: .milliseconds(25))
     }
     for worker in workers { await worker.stopListening() }

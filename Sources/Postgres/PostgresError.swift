@@ -44,8 +44,6 @@ package struct ServerError: Error, Sendable, Equatable, CustomStringConvertible 
     self.message = message
   }
 
-  /// For logs.
-  package var description: String {
-    detail.map { "\(sqlState) \(message) (\($0))" } ?? "\(sqlState) \(message)"
-  }
+  /// For logs. Without `detail`, which quotes whole rows: what somebody wrote is not the log's.
+  package var description: String { "\(sqlState) \(message)" }
 }

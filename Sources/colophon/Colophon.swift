@@ -8,15 +8,15 @@ import Glibc
 enum Colophon {
   static let version = "0.1.0"
 
-  /// Every signal that a command may want to hear of.
+  /// The signals that end a server in order. They end every other command at once, as usual.
   static let signals = [SIGTERM, SIGINT]
 
   static func main() {
-    // Before any other thread exists, so that every one of them inherits the mask.
-    Signals.block(signals)
     let status: Status
     do {
       let command = try Command(arguments: Array(CommandLine.arguments.dropFirst()))
+      // Before any other thread exists, so that every one of them inherits the mask.
+      Signals.block(command.serves ? signals : [])
       let environment = Environment.variables()
       let loop = try EventLoop()
       status = loop.run { await run(command, environment: environment, loop: loop) }

@@ -22,6 +22,14 @@ enum Command: Equatable {
     case revoke(id: String)
   }
 
+  /// Whether it runs until a signal ends it.
+  var serves: Bool {
+    switch self {
+    case .dev, .serve: true
+    case .help, .version, .migrate, .key: false
+    }
+  }
+
   static let names = ["dev", "serve", "migrate", "key"]
 
   init(arguments: [String]) throws(UsageError) {

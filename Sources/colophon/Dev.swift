@@ -65,7 +65,7 @@ struct Dev {
 
     let url = cluster.conninfo(database: "colophon")
     let connection = try await Database.open(url, on: loop)
-    _ = try await Schema.migrate(connection, runtimeRole: LocalCluster.role)
+    _ = try await Database.migrate(connection, runtimeRole: LocalCluster.role)
     let key = try await self.key(in: cluster.dataFolder, connection)
     await connection.close()
 

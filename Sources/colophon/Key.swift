@@ -16,7 +16,7 @@ struct Key {
   }
 
   func run() async throws -> Colophon.Status {
-    let connection = try await Database.open(configuration.databaseURL, on: loop)
+    let connection = try await Database.openMade(configuration.databaseURL, on: loop)
     let register = KeyRegister(connection)
     let status = try await Database.explaining { try await perform(on: register) }
     await connection.close()

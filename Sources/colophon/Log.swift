@@ -1,15 +1,38 @@
 import ContentAPI
 import EventLoop
 import Postgres
+import Synchronization
 
-/// What goes to standard error while the service runs: one line for each event.
-struct Log: Sendable {
+/// What goes to standard error while the service runs: one line for each event. Requests never wait
+/// for whoever reads it: where that one has stopped, lines are lost, and counted.
+final class Log: Sendable {
+  private let lost = Mutex(0)
+
   func write(_ event: LogEvent) {
     switch event {
-    case .internalError(let request, let text):
-      Terminal.note("error: request \(request): \(text)")
+    case .internalError(let request, let text): write("error: request \(request): \(text)")
     }
   }
 
-  func write(_ event: PoolEvent) { Terminal.note("database: \(event)") }
+  func write(_ event: PoolEvent) {
+    switch event {
+    case .connected(let role, let milliseconds):
+      write("database: connected for \(role.rawValue) in \(milliseconds) ms")
+    case .connectFailed(let role, let reason):
+      write("database: cannot connect for \(role.rawValue): \(reason)")
+    case .lost(let role, let reason):
+      write("database: lost a connection for \(role.rawValue): \(reason)")
+    case .shed(let role): write("database: too many calls of the class \(role.rawValue)")
+    case .timedOut(let role): write("database: no answer in time to a \(role.rawValue)")
+    }
+  }
+
+  private func write(_ text: String) {
+    // libpq's messages have several lines.
+    let line = text.split(whereSeparator: \.isNewline).joined(separator: " ")
+    lost.withLock { lost in
+      if lost > 0, Terminal.tryNote("log: \(lost) lines before this one were lost") { lost = 0 }
+      if lost > 0 || !Terminal.tryNote(line) { lost += 1 }
+    }
+  }
 }

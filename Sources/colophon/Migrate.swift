@@ -14,9 +14,8 @@ struct Migrate {
 
   func run() async throws -> Colophon.Status {
     let connection = try await Database.open(configuration.databaseURL, on: loop)
-    let migration = try await Database.explaining {
-      try await Schema.migrate(connection, runtimeRole: configuration.runtimeRole)
-    }
+    let migration = try await Database.migrate(
+      connection, runtimeRole: configuration.runtimeRole)
     await connection.close()
     let outcome =
       switch migration.from {
@@ -54,6 +53,37 @@ enum Database {
       try await Connection.open(
         url, on: loop, deadline: .now() + .seconds(10), settings: settings)
     }
+  }
+
+  /// The same for a database that this program can work with; of any other it says which command
+  /// mends it.
+  static func openMade(_ url: String?, on loop: EventLoop) async throws -> Connection {
+    let connection = try await open(url, on: loop)
+    switch try await explaining({ try await Schema.standing(connection) }) {
+    case .serves: return connection
+    case .missing: throw Failure("the database is not made yet; run: colophon migrate")
+    case .older(let version):
+      throw Failure(
+        "the database has version \(version), this program needs \(Schema.version); "
+          + "run: colophon migrate")
+    case .newer(let oldest): throw tooNew(oldest)
+    }
+  }
+
+  /// Makes a database or brings it to this version, unless that is for a newer program to do.
+  static func migrate(
+    _ connection: Connection, runtimeRole: String
+  ) async throws -> Schema.Migration {
+    try await explaining {
+      if case .newer(let oldest) = try await Schema.standing(connection) { throw tooNew(oldest) }
+      return try await Schema.migrate(connection, runtimeRole: runtimeRole)
+    }
+  }
+
+  private static func tooNew(_ oldest: Int) -> Failure {
+    Failure(
+      "the database needs a program of version \(oldest) or newer, this one is \(Schema.version); "
+        + "install the newer program")
   }
 
   /// Runs `body` and puts what PostgreSQL says into a sentence.

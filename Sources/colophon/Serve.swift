@@ -14,7 +14,7 @@ struct Serve {
 
   func run() async throws -> Colophon.Status {
     let ending = try await Ending.start(on: loop)
-    try await checkSchema()
+    await (try await Database.openMade(configuration.databaseURL, on: loop)).close()
     let loops = try startLoops(besides: loop)
     let service = try await Service.start(
       configuration, databaseURL: configuration.databaseURL ?? "", loops: loops)
@@ -23,27 +23,8 @@ struct Serve {
     }
     service.announce()
     await ending.wait()
-    Terminal.note("Ending: requests under way are answered first.")
+    Terminal.tryNote("Ending: requests under way are answered first.")
     await service.drain(within: configuration.drain)
     return .done
-  }
-
-  /// Refuses a database that this version cannot serve, and says which command mends it.
-  private func checkSchema() async throws {
-    let connection = try await Database.open(configuration.databaseURL, on: loop)
-    let standing = try await Database.explaining { try await Schema.standing(connection) }
-    await connection.close()
-    switch standing {
-    case .serves: return
-    case .missing: throw Failure("the database is not made yet; run: colophon migrate")
-    case .older(let version):
-      throw Failure(
-        "the database has version \(version), this program needs \(Schema.version); "
-          + "run: colophon migrate")
-    case .newer(let oldest):
-      throw Failure(
-        "the database needs a program of version \(oldest) or newer, this one is \(Schema.version); "
-          + "install the newer program")
-    }
   }
 }
