@@ -35,6 +35,28 @@ private func pointers(_ faults: [Fault]) -> [String] {
 }
 
 @Suite struct PostInJSON {
+  @Test func `that replaces another keeps its slug and may take its date`() throws {
+    func replacing(_ json: String) throws -> Result<PostDraft, Faults> {
+      let bytes = Array(json.utf8)
+      return PostDraft.read(json: try JSONReader.read(bytes.span), replacing: "a")
+    }
+    #expect(try replacing(#"{"title":"T","body":"B","slug":"a"}"#).get().slug == "a")
+    let scheduled = try replacing(#"{"title":"T","body":"B","status":"scheduled"}"#).get()
+    #expect(scheduled.status == .scheduled)
+    #expect(scheduled.publishedAt == nil)
+    let other = try replacing(#"{"body":"B","slug":"b","published_at":"soon"}"#)
+    #expect(pointers(faults(other)) == ["/title", "/slug", "/published_at"])
+    let markdown = Array("---\ntitle: T\nslug: b\nstatus: scheduled\n---\nB".utf8)
+    guard
+      case .failure(.faults(let faults)) = PostDraft.read(markdown: markdown.span, replacing: "a")
+    else {
+      Issue.record("the slug of the file has to be refused")
+      return
+    }
+    #expect(pointers(faults.list) == ["/slug"])
+    #expect(faults.list.first?.detail.hasPrefix("line 3: ") == true)
+  }
+
   @Test func `needs a title and a body only`() throws {
     let draft = try read(#"{"title":"T","body":"B"}"#).get()
     #expect(draft.title == "T")
