@@ -84,24 +84,33 @@ struct Service {
   }
 }
 
-/// Waits for the signals that end the program.
+/// Waits for what ends the program.
 actor Ending: LoopBound {
   nonisolated let loop: EventLoop
-  private var hasBegun = false
-  private var waiting: CheckedContinuation<Void, Never>?
+  private var cause: Cause?
+  private var waiting: CheckedContinuation<Cause, Never>?
+
+  enum Cause: Sendable {
+    case signal
+    /// The private PostgreSQL of `dev` runs no more.
+    case databaseEnded
+  }
 
   init(loop: EventLoop) { self.loop = loop }
 
-  /// Returns at the first SIGTERM or SIGINT. A second one ends the process at once.
-  func wait() async {
-    if hasBegun { return }
-    await withCheckedContinuation { waiting = $0 }
+  /// Returns what came first. A second signal ends the process at once.
+  func wait() async -> Cause {
+    if let cause { return cause }
+    return await withCheckedContinuation { waiting = $0 }
   }
 
-  func begin() {
-    if hasBegun { _exit(Colophon.Status.failed.rawValue) }
-    hasBegun = true
-    waiting?.resume()
+  func begin(because cause: Cause) {
+    if let first = self.cause {
+      if first == .signal, cause == .signal { _exit(Colophon.Status.failed.rawValue) }
+      return
+    }
+    self.cause = cause
+    waiting?.resume(returning: cause)
     waiting = nil
   }
 
@@ -109,7 +118,7 @@ actor Ending: LoopBound {
   static func start(on loop: EventLoop) async throws -> Ending {
     let ending = Ending(loop: loop)
     let signals = try Signals(Colophon.signals, on: loop) { _ in
-      ending.assumeIsolated { $0.begin() }
+      ending.assumeIsolated { $0.begin(because: .signal) }
     }
     try await signals.start()
     return ending
