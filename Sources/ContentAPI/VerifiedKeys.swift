@@ -85,7 +85,8 @@ actor VerifiedKeys: LoopBound {
     let principal = try result.get()
     if entries.count >= Self.capacity { entries = entries.filter { $0.value.until > now } }
     if entries.count < Self.capacity {
-      entries[key.id] = Entry(text: text, principal: principal, until: now + Self.trust)
+      entries[key.id] = Entry(
+        text: Array(key.text.utf8), principal: principal, until: now + Self.trust)
     }
     return principal
   }

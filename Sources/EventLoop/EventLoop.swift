@@ -168,10 +168,12 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     while true {
       runJobs()
       for observer in observers { observer.assumeIsolated { $0.tickEnded() } }
-      if !jobs.isEmpty { continue }
-      if inbox.withLock({ $0.isStopped && $0.jobs.isEmpty }) { return }
+      if jobs.isEmpty, inbox.withLock({ $0.isStopped && $0.jobs.isEmpty }) { return }
 
-      let count = unsafe epoll_wait(epoll.number, events, Int32(capacity), waitMilliseconds())
+      // With jobs left it only looks, so that a task that never rests starves neither descriptors
+      // nor timers.
+      let wait = jobs.isEmpty ? waitMilliseconds() : 0
+      let count = unsafe epoll_wait(epoll.number, events, Int32(capacity), wait)
       tickInstant = .now()
       // Only a signal handler's interruption is expected here; the next turn waits again.
       if count > 0 {

@@ -229,7 +229,9 @@ actor Worker<App: Responder>: LoopBound {
     let content =
       hasContent ? Content.unread { await self.content(of: id) } : Content.ready([])
     let request = Request(head: head, peer: connection.peer, content: content)
-    Task.immediate(executorPreference: loop) {
+    // It stays on the loop because it is this actor's. A task executor preference would say the same,
+    // but makes the runtime put the answer of a responder that never waited into the queue.
+    Task.immediate {
       let response = await responder.respond(to: request)
       complete(id, response)
     }

@@ -72,6 +72,18 @@ private actor Diary: LoopBound {
     }
     #expect(entries == ["1", "2", "3"])
   }
+
+  @Test func `fires timers while a task never rests`() throws {
+    let loop = try EventLoop()
+    let diary = Diary(loop: loop)
+    let entries = loop.run {
+      await diary.scheduleInReverse()
+      let deadline = MonotonicInstant.now() + .seconds(10)
+      while await diary.entries.isEmpty, .now() < deadline { await Task.yield() }
+      return await diary.entries
+    }
+    #expect(entries.first == "1")
+  }
 }
 
 @Suite struct Timers {
