@@ -172,7 +172,7 @@ extension TheProgram {
         _ = try await dev.address()
         let postgres = try #require(OtherProcess.children(of: dev.pid).first)
         OtherProcess.send(SIGQUIT, to: postgres)
-        #expect(try await dev.exit(within: .seconds(20)) == .status(1))
+        #expect(try await dev.exit() == .status(1))
         #expect(dev.errors.contains("PostgreSQL has ended"), "\(dev.errors)")
         #expect(dev.errors.contains(data + "/server.log"))
         #expect(runningWith(data) == [])
