@@ -5,7 +5,7 @@ import HTTP
 enum Contract {
   static func show(_ call: RouteCall) throws(Problem) -> Response {
     try Representation(
-      body: Assets.openAPI, mediaType: .yaml, tag: tag, isPublic: true
+      body: Assets.openAPI, mediaType: .yaml, tag: tag, isPublic: call.caller.isAnonymous
     ).answer(to: call.head)
   }
 

@@ -69,12 +69,18 @@ package struct PostDraft: Sendable, Equatable {
   }
 
   /// Reads the JSON form of a post and tells all faults at once.
-  package static func read(json: JSONValue) -> Result<PostDraft, Faults> {
+  ///
+  /// - Parameter slug: that of the post it is to replace, which no other slug may contradict and
+  ///   whose stored date a scheduled post may take; nil for a new post.
+  package static func read(
+    json: JSONValue, replacing slug: String? = nil
+  ) -> Result<PostDraft, Faults> {
     guard case .object(let members) = json else {
       let detail = "expected an object with at least title and body, got \(PostReading.kind(json))"
       return .failure(Faults([Fault(place: .pointer(""), detail: detail)]))
     }
     var reading = PostReading()
+    reading.replaced = slug
     for member in members { reading.give(member.name, member.value, line: nil) }
     return reading.draft()
   }
@@ -82,8 +88,10 @@ package struct PostDraft: Sendable, Equatable {
   /// Reads a Markdown file with front matter and tells all faults at once. Pointers name the member
   /// that a key stands for, details begin with the line. Tags are display names here and become
   /// slugs, a cover image may be its address alone, and a file that says nothing of its status is
-  /// published.
-  package static func read(markdown file: Span<UInt8>) -> Result<PostDraft, MarkdownError> {
+  /// published. `slug` is as in `read(json:)`.
+  package static func read(
+    markdown file: Span<UInt8>, replacing slug: String? = nil
+  ) -> Result<PostDraft, MarkdownError> {
     do throws(UTF8.ValidationError) {
       _ = try UTF8Span(validating: file)
     } catch {
@@ -91,6 +99,7 @@ package struct PostDraft: Sendable, Equatable {
     }
     let frontMatter = FrontMatter.read(file)
     var reading = PostReading()
+    reading.replaced = slug
     if let offset = frontMatter.bodyOffset {
       reading.give("body", .string(text(file, from: offset)), line: nil)
     } else {

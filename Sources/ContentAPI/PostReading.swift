@@ -4,6 +4,8 @@ import JSON
 struct PostReading {
   /// What a post that was left open becomes.
   var defaultStatus: PostDraft.Status?
+  /// The slug of the post that this one replaces.
+  var replaced: String?
   /// Whether no front matter was found, so that nothing can be called missing.
   var isUnsplit = false
 
@@ -177,6 +179,9 @@ extension PostReading {
     let body = body()
     var draft = PostDraft(title: title ?? "", body: body ?? "")
     draft.slug = slug("slug", limit: Slug.maximumLength)
+    if let replaced, let slug = draft.slug, slug != replaced {
+      fault("slug", "the path says \(replaced): leave slug out")
+    }
     draft.type = slug("type", limit: Slug.maximumTypeLength) ?? "post"
     draft.excerpt = line("excerpt", limit: 1000, allowsLineBreaks: true)
     draft.metaTitle = line("meta_title", limit: 300)
@@ -371,7 +376,10 @@ extension PostReading {
       fault("status", "expected draft, scheduled or published, got \(got)")
       return nil
     }
-    if status == .scheduled, value("published_at") == nil, !unreadable.contains("published_at") {
+    // Of a post that is replaced the stored date stays, which only the database knows.
+    if status == .scheduled, replaced == nil, value("published_at") == nil,
+      !unreadable.contains("published_at")
+    {
       fault("published_at", "a scheduled post needs published_at, the time it is to appear")
     }
     return status

@@ -8,8 +8,7 @@ extension Posts {
   // POST /v1/posts
 
   func create(_ call: RouteCall) async throws -> Response {
-    let draft = try await call.content()
-    if draft.status == .scheduled, draft.publishedAt == nil { throw Self.undated }
+    let draft = try await call.content(replacing: nil)
     let slug = draft.slug ?? Slug.derive(from: draft.title) ?? "post"
     let isDerived = draft.slug == nil
     let create = Call(Self.create, [.text(slug), .boolean(isDerived)] + Self.parameters(of: draft))
@@ -20,7 +19,9 @@ extension Posts {
         guard let row = rows.last, row.count == 1 else {
           // With a derived slug somebody took it who did not queue for it: the next is free.
           if isDerived { continue }
-          throw Problem(.slugTaken, "Another post has the slug \(slug).")
+          let detail = "Another post has the slug \(slug)."
+          throw Problem(
+            .slugTaken, detail, faults: [Fault(place: .pointer("/slug"), detail: detail)])
         }
         let post = try Stored(row, firstColumn: 2)
         guard let slug = row.text(0, 0) else { throw UnexpectedRows() }
@@ -35,7 +36,10 @@ extension Posts {
 
   func replace(_ call: RouteCall) async throws -> Response {
     let slug = call.variables[0]
-    guard Slug.isValid(slug) else { throw Self.notFound }
+    guard Slug.isValid(slug) else {
+      throw Problem(
+        Faults([Fault(place: .parameter("slug"), detail: "A slug has only \(Slug.rule).")]))
+    }
     let expected = try call.head.expectedVersions()
     let createOnly: Bool
     switch try call.head.condition("if-none-match") {
@@ -44,11 +48,7 @@ extension Posts {
     case .oneOf:
       throw Problem(.malformedRequest, "If-None-Match of a write can only be *.")
     }
-    let draft = try await call.content()
-    if let other = draft.slug, other != slug {
-      throw Problem(
-        Faults([Fault(place: .pointer("/slug"), detail: "The path says \(slug); leave it out.")]))
-    }
+    let draft = try await call.content(replacing: slug)
     let put = Call(
       Self.put,
       [.text(slug), expected.map { .text($0) } ?? .null] + Self.parameters(of: draft)

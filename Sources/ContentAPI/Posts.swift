@@ -42,7 +42,7 @@ package struct Posts: Sendable {
   // GET /v1/posts
 
   func list(_ call: RouteCall) async throws -> Response {
-    var query = Query(call.head.target)
+    var query = Query(call.head.target, allows: call.route.parameters)
     let limit = query.integer("limit", in: 1...100, standard: 20)
     let tags = Self.tags(&query)
     // What a cursor is bound to; the limit is not, so that a client may change its step.
@@ -72,9 +72,9 @@ package struct Posts: Sendable {
           .integer(cursor.map { Int($0.publishedAt) } ?? Self.beyondAllDates),
           .text(cursor?.idText ?? Self.lowestID),
         ]), deadline: .now() + Self.patience)
-    let page = try Page(rows, cursor: cursor, filters: filters)
+    let page = try Page(rows, cursor: cursor, filters: filters, limit: limit)
     return try Representation(
-      body: page.json(limit: limit), mediaType: .json, tag: page.tag,
+      body: page.json, mediaType: .json, tag: page.tag,
       changesIn: page.changesIn, isPublic: call.caller.isAnonymous,
       fields: links(page, tags: tags, limit: limit)
     ).answer(to: call.head)
@@ -117,17 +117,19 @@ package struct Posts: Sendable {
   private struct Page {
     let data: [UInt8]
     let total: Int
+    let limit: Int
     let next: Cursor?
     let previous: Cursor?
     let changesIn: Int?
     let tag: EntityTag
 
-    init(_ rows: Rows, cursor: Cursor?, filters: String) throws {
+    init(_ rows: Rows, cursor: Cursor?, filters: String, limit: Int) throws {
       guard rows.count == 1, let data = rows.bytes(0, 0), let total = rows.integer(0, 1),
         let hasMore = rows.boolean(0, 2), let hash = rows.text(0, 8)
       else { throw UnexpectedRows() }
       self.data = data
       self.total = total
+      self.limit = limit
       changesIn = rows.integer(0, 7)
 
       var first: Cursor?
@@ -143,13 +145,15 @@ package struct Posts: Sendable {
       case .forward?: (previous, next) = (first, hasMore ? last : nil)
       case .backward?: (previous, next) = (hasMore ? first : nil, last)
       }
-      // The cursors are part of the bytes: whether they are there must show in the tag.
-      let ends = (next == nil ? "0" : "1") + (previous == nil ? "0" : "1")
-      guard let tag = EntityTag(opaque: hash + "-" + ends) else { throw UnexpectedRows() }
+      // Limit and cursors are part of the bytes, so they must show in the tag.
+      let form = FNV1a.hash("\(limit)&\(next?.text ?? "")&\(previous?.text ?? "")".utf8)
+      guard let tag = EntityTag(opaque: hash + "-" + String(form, radix: 16)) else {
+        throw UnexpectedRows()
+      }
       self.tag = tag
     }
 
-    func json(limit: Int) -> [UInt8] {
+    var json: [UInt8] {
       var json = JSONWriter(capacity: data.count + 256)
       json.beginObject()
       json.name("data")

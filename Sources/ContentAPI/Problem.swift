@@ -11,6 +11,8 @@ package struct Problem: Error, Sendable {
   package let detail: String
   /// For bad input: every fault with its place.
   package let faults: [Fault]
+  /// The byte of the content at which reading it went wrong.
+  package private(set) var offset: Int?
   /// Fields that belong to the answer, such as `Allow`.
   package var fields: ResponseFields
 
@@ -116,6 +118,10 @@ package struct Problem: Error, Sendable {
     json.string(detail)
     json.name("instance")
     json.string(instance)
+    if let offset {
+      json.name("offset")
+      json.number(offset)
+    }
     if !faults.isEmpty {
       json.name("errors")
       json.beginArray()
@@ -166,6 +172,7 @@ extension Problem {
 
   init(_ error: JSONError) {
     self.init(.malformedJSON, "At byte \(error.offset): \(error.reason.description).")
+    offset = error.offset
   }
 
   init(_ faults: Faults) {

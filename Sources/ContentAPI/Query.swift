@@ -3,29 +3,23 @@ import HTTP
 /// The query of a request, read strictly: every fault is named, none is corrected.
 struct Query {
   private let values: [String: String]
-  private(set) var faults: [Fault] = []
+  private var faults: [Fault] = []
 
-  init(_ target: Target) {
-    values = Dictionary(
-      target.query.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
-  }
-
-  /// Throws when a parameter is not one of `names` or stands there twice; all such faults at once.
-  static func check(_ target: Target, allows names: [String]) throws(Problem) {
-    var faults: [Fault] = []
-    var seen: Set<String> = []
-    for (name, _) in target.query {
+  /// - Parameter names: the parameters that may stand there, once each; others are faults.
+  init(_ target: Target, allows names: [String]) {
+    var values: [String: String] = [:]
+    for (name, value) in target.query {
       if !names.contains(name) {
         let known =
           names.isEmpty ? "this takes none" : "known here: " + names.joined(separator: ", ")
         faults.append(
           Fault(place: .parameter(name), detail: "This parameter is not known; \(known)."))
-      } else if !seen.insert(name).inserted {
+      } else if values.updateValue(value, forKey: name) != nil {
         faults.append(
           Fault(place: .parameter(name), detail: "This parameter may stand there once."))
       }
     }
-    try throwIfAny(faults)
+    self.values = values
   }
 
   mutating func text(_ name: String) -> String? { values[name] }
@@ -46,10 +40,8 @@ struct Query {
     faults.append(Fault(place: .parameter(name), detail: detail))
   }
 
-  /// Call when everything has been read.
-  func finish() throws(Problem) { try Self.throwIfAny(faults) }
-
-  private static func throwIfAny(_ faults: [Fault]) throws(Problem) {
+  /// Throws everything that is wrong; call it when everything has been read.
+  func finish() throws(Problem) {
     if faults.isEmpty { return }
     throw Problem(
       .invalidParameter,

@@ -34,6 +34,10 @@ actor VerifiedKeys: LoopBound {
   /// By the part of the key that is no secret, so that finding an entry tells nothing about the rest.
   private var entries: [String: Entry] = [:]
 
+  /// Look-ups under way, by the whole key, with those who wait for the outcome: requests that arrive
+  /// together with one key ask the database once, however many they are.
+  private var lookUps: [String: [CheckedContinuation<Result<Principal, any Error>, Never>]] = [:]
+
   private struct Entry {
     let text: [UInt8]
     let principal: Principal
@@ -72,6 +76,19 @@ actor VerifiedKeys: LoopBound {
     if let entry = entries[key.id], entry.until > now, Self.areEqual(entry.text, text) {
       return entry.principal
     }
+    if lookUps[key.text] != nil {
+      return try await withCheckedContinuation { lookUps[key.text]?.append($0) }.get()
+    }
+    lookUps[key.text] = []
+    let outcome: Result<Principal, any Error>
+    do { outcome = .success(try await lookUp(key, now)) } catch { outcome = .failure(error) }
+    for waiting in lookUps.removeValue(forKey: key.text) ?? [] {
+      waiting.resume(returning: outcome)
+    }
+    return try outcome.get()
+  }
+
+  private func lookUp(_ key: APIKey, _ now: MonotonicInstant) async throws -> Principal {
     let call = Call(Self.lookUp, [.text(key.id), .text(key.text)])
     let rows = try await pool.query(call, deadline: now + .seconds(5))
     guard rows.count == 1, let account = rows.text(0, 0), let name = rows.text(0, 1),
@@ -82,7 +99,8 @@ actor VerifiedKeys: LoopBound {
       scopes: Set(scopes.split(separator: ",").compactMap { Scope(rawValue: String($0)) }))
     if entries.count >= Self.capacity { entries = entries.filter { $0.value.until > now } }
     if entries.count < Self.capacity {
-      entries[key.id] = Entry(text: text, principal: principal, until: now + Self.trust)
+      entries[key.id] = Entry(
+        text: Array(key.text.utf8), principal: principal, until: now + Self.trust)
     }
     return principal
   }

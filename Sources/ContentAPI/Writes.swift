@@ -41,12 +41,12 @@ extension PostgresError {
 }
 
 extension RouteCall {
-  /// The content of a write, read as its media type says.
-  func content() async throws -> PostDraft {
+  /// The content of a write, read as its media type says; `slug` is that of the post it replaces.
+  func content(replacing slug: String?) async throws -> PostDraft {
     let bytes = try await request.content.read()
     if head.first(of: "content-type").flatMap(MediaType.init)?.essence == "text/markdown" {
-      return try PostDraft.read(markdown: bytes.span).get()
+      return try PostDraft.read(markdown: bytes.span, replacing: slug).get()
     }
-    return try PostDraft.read(json: JSONReader.read(bytes.span)).get()
+    return try PostDraft.read(json: JSONReader.read(bytes.span), replacing: slug).get()
   }
 }
