@@ -1,16 +1,18 @@
 /// A place in a list, between two posts: the key of the post it was cut at and the direction to walk
 /// from there. Opaque to clients; bound to the filters it was made with.
-struct Cursor: Equatable {
-  enum Direction: UInt8 { case forward = 0, backward = 1 }
+package struct Cursor: Sendable, Equatable {
+  package enum Direction: UInt8, Sendable { case forward = 0, backward = 1 }
 
-  let direction: Direction
-  /// Of the list's filters and order.
+  package let direction: Direction
+  /// A hash of the list's filters and order.
   let filters: UInt64
-  let publishedAt: Int64
+  /// Microseconds since 1970.
+  package let publishedAt: Int64
   /// Sixteen bytes, a UUID.
-  let id: [UInt8]
+  private let id: [UInt8]
 
-  init?(direction: Direction, filters: String, publishedAt: Int, id: String) {
+  /// A cursor behind, or before, the post of this key; nil when `id` is no UUID.
+  package init?(direction: Direction, filters: String, publishedAt: Int, id: String) {
     guard let id = Self.bytes(ofUUID: id) else { return nil }
     self.direction = direction
     self.filters = FNV1a.hash(filters.utf8)
@@ -19,7 +21,7 @@ struct Cursor: Equatable {
   }
 
   /// Reads what `text` writes; nil for everything else, and for a cursor of other filters.
-  init?(_ text: String, filters: String) {
+  package init?(_ text: String, filters: String) {
     guard let bytes = Base64URL.decode(text), bytes.count == Self.size, bytes[0] == Self.format,
       let direction = Direction(rawValue: bytes[1]),
       FNV1a.hash(bytes[..<34]) & 0xffff_ffff == Self.number(bytes[34...]),
@@ -33,7 +35,32 @@ struct Cursor: Equatable {
     id = Array(bytes[18..<34])
   }
 
-  var text: String {
+  private init(direction: Direction, filters: UInt64, publishedAt: Int64, id: [UInt8]) {
+    self.direction = direction
+    self.filters = filters
+    self.publishedAt = publishedAt
+    self.id = id
+  }
+
+  /// The cursor to all that lies on the other side: the way back from a page that turned out empty.
+  /// A cursor leaves out the post it was cut at, which belongs to this side then, so its id is one
+  /// further; nil when there is none.
+  package var reversed: Cursor? {
+    let isForward = direction == .forward
+    var id = id
+    for index in id.indices.reversed() {
+      id[index] = isForward ? id[index] &- 1 : id[index] &+ 1
+      if id[index] != (isForward ? 0xff : 0) {
+        return Cursor(
+          direction: isForward ? .backward : .forward, filters: filters, publishedAt: publishedAt,
+          id: id)
+      }
+    }
+    return nil
+  }
+
+  /// As it stands in a query.
+  package var text: String {
     var bytes: [UInt8] = [Self.format, direction.rawValue]
     for shift in stride(from: 56, through: 0, by: -8) {
       bytes.append(UInt8(truncatingIfNeeded: filters >> UInt64(shift)))
@@ -50,7 +77,7 @@ struct Cursor: Equatable {
   }
 
   /// The UUID as PostgreSQL reads it.
-  var idText: String {
+  package var idText: String {
     id.map { byte in
       let text = String(byte, radix: 16)
       return byte < 16 ? "0" + text : text
@@ -78,11 +105,11 @@ struct Cursor: Equatable {
 }
 
 /// RFC 4648 §5, without padding, and strict: one text for each sequence of bytes.
-enum Base64URL {
+package enum Base64URL {
   private static let alphabet = Array(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
 
-  static func encode(_ bytes: [UInt8]) -> String {
+  package static func encode(_ bytes: [UInt8]) -> String {
     var text: [UInt8] = []
     var buffer: UInt32 = 0
     var bits = 0
@@ -98,7 +125,8 @@ enum Base64URL {
     return String(decoding: text, as: UTF8.self)
   }
 
-  static func decode(_ text: String) -> [UInt8]? {
+  /// The bytes that `encode` makes this text of; nil when there are none.
+  package static func decode(_ text: String) -> [UInt8]? {
     var bytes: [UInt8] = []
     var buffer: UInt32 = 0
     var bits = 0

@@ -142,8 +142,8 @@ package struct Posts: Sendable {
       }
       switch cursor?.direction {
       case nil: (previous, next) = (nil, hasMore ? last : nil)
-      case .forward?: (previous, next) = (first, hasMore ? last : nil)
-      case .backward?: (previous, next) = (hasMore ? first : nil, last)
+      case .forward?: (previous, next) = (first ?? cursor?.reversed, hasMore ? last : nil)
+      case .backward?: (previous, next) = (hasMore ? first : nil, last ?? cursor?.reversed)
       }
       // Limit and cursors are part of the bytes, so they must show in the tag.
       let form = FNV1a.hash("\(limit)&\(next?.text ?? "")&\(previous?.text ?? "")".utf8)

@@ -63,6 +63,59 @@ package enum Schema {
     return (version, oldest)
   }
 
+  /// A statement about the runtime role, and what is true when it has taken effect; $1 is the role.
+  private struct Grant {
+    let statement: String
+    let holds: String
+  }
+
+  private static func grants(to role: String, database: String) -> [Grant] {
+    let tables = """
+      from pg_class c where c.relnamespace = 'colophon'::regnamespace and c.relkind = 'r'
+        and c.relname <> 'schema_version'
+      """
+    return [
+      Grant(
+        statement: "revoke temporary on database \(database) from public",
+        holds: """
+          not exists (select from pg_database d,
+            aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
+            where d.datname = current_database() and a.grantee = 0
+              and a.privilege_type = 'TEMPORARY')
+          """),
+      Grant(
+        statement: "grant connect on database \(database) to \(role)",
+        holds: "has_database_privilege($1::text, current_database(), 'connect')"),
+      Grant(
+        statement: "grant usage on schema colophon to \(role)",
+        holds: "has_schema_privilege($1::text, 'colophon', 'usage')"),
+      Grant(
+        statement:
+          "grant select, insert, update, delete on all tables in schema colophon to \(role)",
+        holds: """
+          has_table_privilege($1::text, 'colophon.schema_version', 'select')
+            and (select bool_and(has_table_privilege($1::text, c.oid, 'select')
+              and has_table_privilege($1::text, c.oid, 'insert')
+              and has_table_privilege($1::text, c.oid, 'update')
+              and has_table_privilege($1::text, c.oid, 'delete')) \(tables))
+          """),
+      Grant(
+        statement: "revoke insert, update, delete on colophon.schema_version from \(role)",
+        holds: """
+          (select r.rolsuper from pg_roles r where r.rolname = $1::text)
+            or not has_table_privilege(
+              $1::text, 'colophon.schema_version', 'insert, update, delete')
+          """),
+      Grant(
+        statement: "grant usage on all sequences in schema colophon to \(role)",
+        holds: """
+          (select coalesce(bool_and(has_sequence_privilege($1::text, c.oid, 'usage')), true)
+            from pg_class c
+            where c.relnamespace = 'colophon'::regnamespace and c.relkind = 'S')
+          """),
+    ]
+  }
+
   /// Runs what may be run; returns the rest.
   private static func grant(
     _ connection: Connection, to role: String
@@ -72,29 +125,23 @@ package enum Schema {
       select quote_ident($1::text), quote_ident(current_database()),
         exists (select from pg_roles where rolname = $1::text), current_user::text = $1::text
       """, [.text(role)])
-    let name = names.text(0, 0) ?? ""
-    let database = names.text(0, 1) ?? ""
     // Whoever owns the tables needs no grant.
     if names.boolean(0, 3) == true { return [] }
-    let grants = [
-      "revoke temporary on database \(database) from public",
-      "grant connect on database \(database) to \(name)",
-      "grant usage on schema colophon to \(name)",
-      "grant select, insert, update, delete on all tables in schema colophon to \(name)",
-      "revoke insert, update, delete on colophon.schema_version from \(name)",
-      "grant usage on all sequences in schema colophon to \(name)",
-    ]
-    guard names.boolean(0, 2) == true else { return ["create role \(name) login"] + grants }
-    var left: [String] = []
-    for statement in grants {
+    let name = names.text(0, 0) ?? ""
+    let grants = grants(to: name, database: names.text(0, 1) ?? "")
+    guard names.boolean(0, 2) == true else {
+      return ["create role \(name) login"] + grants.map(\.statement)
+    }
+    for grant in grants {
       do throws(PostgresError) {
-        // A grant without the right to grant is only a warning; whether it took effect is asked below.
-        try await connection.script(statement)
+        try await connection.script(grant.statement)
       } catch {
         guard case .server(let error) = error, error.sqlState == "42501" else { throw error }
-        left.append(statement)
       }
     }
-    return left
+    // A grant without the right to grant may be a warning only, so what holds now is asked for.
+    let held = try await connection.query(
+      "select " + grants.map(\.holds).joined(separator: ", "), [.text(role)])
+    return grants.indices.filter { held.boolean(0, $0) != true }.map { grants[$0].statement }
   }
 }

@@ -31,15 +31,25 @@ actor Site: LoopBound {
   static func run(
     publicURL: String = "", _ body: (Site) async throws -> Void
   ) async throws {
-    let site = try await Site.open(publicURL: publicURL)
+    await places.enter()
     do {
-      try await body(site)
-    } catch {
+      let site = try await Site.open(publicURL: publicURL)
+      do {
+        try await body(site)
+      } catch {
+        try await site.close()
+        throw error
+      }
       try await site.close()
+    } catch {
+      await places.leave()
       throw error
     }
-    try await site.close()
+    await places.leave()
   }
+
+  /// Tests run side by side, and every site has eight connections to one server.
+  private static let places = Places(6)
 
   private static func open(publicURL: String) async throws -> Site {
     try await TestCluster.shared.makeTemplate("content", schema: makeTemplate)
@@ -59,6 +69,7 @@ actor Site: LoopBound {
       loop: loop, database: database, conninfo: conninfo, connection: connection, keys: keys,
       publicURL: publicURL)
     await site.pool.start()
+    try await site.becomeReady()
     return site
   }
 
@@ -75,6 +86,14 @@ actor Site: LoopBound {
     api = ContentAPI(
       pool: pool, publicURL: publicURL, loop: loop, requestIDs: RequestIDs(seed: [0xab]),
       log: { print("log: \($0)") })
+  }
+
+  private func becomeReady() async throws {
+    let deadline = MonotonicInstant.now() + .seconds(30)
+    while await pool.readiness != .ready {
+      guard MonotonicInstant.now() < deadline else { throw SiteNotReady() }
+      await loop.sleep(for: .milliseconds(2))
+    }
   }
 
   private static func makeTemplate(_ conninfo: String) async throws {
@@ -179,8 +198,11 @@ actor Site: LoopBound {
   // Preparing and looking
 
   /// Moves the clock.
-  func setClock(_ instant: String) async throws {
-    _ = try await sql("update colophon.test_clock set instant = $1::timestamptz", [.text(instant)])
+  func setClock(_ instant: String, plusSeconds seconds: Int = 0) async throws {
+    _ = try await sql(
+      """
+      update colophon.test_clock set instant = $1::timestamptz + make_interval(secs => $2::integer)
+      """, [.text(instant), .integer(seconds)])
   }
 
   @discardableResult
@@ -280,6 +302,28 @@ struct Answer: Sendable {
   var slug: String? { json["slug"]?.stringValue }
   var version: Int? { json["version"]?.integerValue }
 }
+
+/// So many may be inside at a time; the others wait for one to leave.
+actor Places {
+  private var free: Int
+  private var waiting: [CheckedContinuation<Void, Never>] = []
+
+  init(_ count: Int) { free = count }
+
+  func enter() async {
+    if free > 0 {
+      free -= 1
+    } else {
+      await withCheckedContinuation { waiting.append($0) }
+    }
+  }
+
+  func leave() {
+    if waiting.isEmpty { free += 1 } else { waiting.removeFirst().resume() }
+  }
+}
+
+struct SiteNotReady: Error {}
 
 struct UnexpectedAnswer: Error, CustomStringConvertible {
   let answer: Answer

@@ -1,0 +1,64 @@
+import ContentAPI
+import EventLoop
+import Testing
+
+/// README, the help texts and the program say the same.
+@Suite struct Documentation {
+  @Test func `lists every variable in README, in order`() throws {
+    let rows = try Repository.lines("README.md").compactMap { line in
+      line.firstMatch(of: /^\| `((?:COLOPHON_|DATABASE_)[A-Z_]+)` \|/).map { String($0.output.1) }
+    }
+    #expect(rows == Configuration.variables)
+  }
+
+  @Test func `lists every variable in the help of serve, in order`() throws {
+    let rows = try Repository.lines("Sources/colophon/Help.swift").compactMap { line in
+      line.firstMatch(of: /^\s+((?:COLOPHON_|DATABASE_)[A-Z_]+) {2,}/).map { String($0.output.1) }
+    }
+    #expect(rows == Configuration.variables)
+  }
+
+  @Test func `names no variable that there is not`() throws {
+    var texts = [try Repository.text("README.md"), try Repository.text("openapi.yaml")]
+    texts += try Repository.sources("Sources/colophon") + Repository.sources("Sources/ContentAPI")
+    for text in texts {
+      for name in text.matches(of: /\b(?:COLOPHON_[A-Z_]+|DATABASE_URL)\b/) {
+        let name = String(name.output)
+        #expect(Configuration.variables.contains(name), "\(name)")
+      }
+    }
+  }
+
+  @Test func `gives the defaults that the program has`() throws {
+    let configuration = try Configuration([:])
+    let defaults = [
+      "COLOPHON_LISTEN": "\(configuration.listen)",
+      "COLOPHON_PRIVATE_LISTEN": "\(configuration.privateListen)",
+      "COLOPHON_RUNTIME_ROLE": configuration.runtimeRole,
+      "COLOPHON_DRAIN_SECONDS": "\(configuration.drain.components.seconds)",
+    ]
+    let readme = try Repository.lines("README.md")
+    let help = try Repository.lines("Sources/colophon/Help.swift")
+    for (name, value) in defaults {
+      #expect(readme.contains { $0.hasPrefix("| `\(name)` | `\(value)` |") }, "\(name)")
+      #expect(help.contains { $0.contains(" \(name) ") && $0.contains("(\(value))") }, "\(name)")
+    }
+    #expect(configuration.publicURL == nil)
+    #expect(readme.contains { $0.hasPrefix("| `COLOPHON_PUBLIC_URL` | none") })
+  }
+
+  @Test func `names the scopes of keys`() throws {
+    let all = Set(Scope.allCases.map(\.rawValue))
+    #expect(Set(scopes(in: try Repository.text("README.md"))) == all)
+    #expect(Set(scopes(in: try Repository.text("Sources/colophon/Help.swift"))) == all)
+  }
+
+  @Test func `links to files that are there`() throws {
+    let links = try Repository.text("README.md").matches(of: /\]\(([^)#:]+)\)/)
+    #expect(links.count > 10)
+    for link in links {
+      let path = String(link.output.1)
+      #expect(Files.status(Repository.root + "/" + path) != nil, "\(path)")
+    }
+  }
+}

@@ -1,0 +1,279 @@
+import ContentAPI
+import HTTP
+import JSON
+import Testing
+
+/// openapi.yaml and the program say the same.
+@Suite struct OpenAPI {
+  private let document: YAML
+
+  init() throws { document = YAML(try Repository.lines("openapi.yaml")) }
+
+  @Test func `has the routes of the program and no others`() throws {
+    var described: Set<String> = []
+    for path in document["paths"]?.names ?? [] {
+      for method in document.at("paths", path)?.names ?? [] {
+        described.insert(method.uppercased() + " " + path)
+      }
+    }
+    var routes: Set<String> = []
+    for route in ContentAPI.routes {
+      routes.insert(route.method.rawValue + " " + route.template)
+      if route.method == .get { routes.insert("HEAD " + route.template) }
+    }
+    #expect(described == routes)
+  }
+
+  @Test func `has the query parameters, scopes and media types of every route`() throws {
+    for route in ContentAPI.routes {
+      for method in route.method == .get ? ["get", "head"] : [route.method.rawValue.lowercased()] {
+        let operation = try #require(document.at("paths", route.template, method))
+        var parameters: [String] = []
+        var variables: [String] = []
+        for element in operation["parameters"]?.elements ?? [] {
+          let parameter = try #require(resolve(element))
+          let name = try #require(parameter["name"]?.text)
+          switch parameter["in"]?.text {
+          case "query": parameters.append(name)
+          case "path": variables.append(name)
+          default: break
+          }
+        }
+        #expect(parameters == route.parameters, "\(method) \(route.template)")
+        #expect(
+          variables == (route.template.contains("{slug}") ? ["slug"] : []),
+          "\(method) \(route.template)")
+
+        let security = operation["security"]?.elements ?? []
+        let scopes = security.flatMap { $0["key"]?.elements.compactMap(\.text) ?? [] }
+        switch route.access {
+        case .scope(let scope): #expect(scopes == [scope.rawValue])
+        case .everyone: #expect(security.contains { $0.text == "{}" }, "\(route.template)")
+        }
+
+        let body = operation["requestBody"].flatMap(resolve)
+        #expect(body?["content"]?.names ?? [] == route.reads.map(\.essence))
+        if method != "head", let type = route.writes {
+          for (status, response) in try responses(operation) where status.hasPrefix("2") {
+            #expect(response["content"]?.names == [type.essence], "\(status) \(route.template)")
+          }
+        }
+      }
+    }
+  }
+
+  @Test func `has an example for every operation with content`() throws {
+    for path in document["paths"]?.names ?? [] {
+      for method in document.at("paths", path)?.names ?? [] {
+        let operation = try #require(document.at("paths", path, method))
+        var contents = try responses(operation).compactMap { $0.response["content"] }
+        if let body = operation["requestBody"].flatMap(resolve)?["content"] {
+          contents.append(body)
+        }
+        for content in contents {
+          for type in content.names {
+            let names = content[type]?.names ?? []
+            #expect(names.contains("example") || names.contains("examples"), "\(method) \(path)")
+          }
+        }
+        #expect(operation["operationId"]?.text?.isEmpty == false)
+      }
+    }
+  }
+
+  @Test func `refers to nothing that is not there`() throws {
+    var references = 0
+    for mapping in document.mappings {
+      guard mapping["$ref"] != nil else { continue }
+      references += 1
+      #expect(resolve(mapping) != nil, "\(mapping["$ref"]?.text ?? "")")
+    }
+    #expect(references > 50)
+  }
+
+  @Test func `has the problem types of the program and no others`() throws {
+    let types = document["x-problem-types"]?.elements ?? []
+    #expect(types.map { $0["slug"]?.text } == Problem.Kind.allCases.map(\.rawValue))
+    for (type, kind) in zip(types, Problem.Kind.allCases) {
+      #expect(type["status"]?.text == String(kind.status), "\(kind)")
+      #expect(type["title"]?.text == kind.title, "\(kind)")
+      #expect(type["when"]?.text?.isEmpty == false)
+      #expect(type["remedy"]?.text?.isEmpty == false)
+    }
+  }
+
+  @Test func `has problems in its examples as the program tells them`() throws {
+    var seen: Set<String> = []
+    for mapping in document.mappings {
+      guard let type = mapping["type"]?.text, type.hasPrefix("urn:colophon:problem:") else {
+        continue
+      }
+      let kind = try #require(Problem.Kind.allCases.first { $0.type == type }, "\(type)")
+      #expect(mapping["title"]?.text == kind.title)
+      #expect(mapping["status"]?.text == String(kind.status))
+      let names = Set(mapping.names)
+      #expect(names.isSuperset(of: ["type", "title", "status", "detail", "instance"]))
+      #expect(
+        names.isSubset(of: ["type", "title", "status", "detail", "instance", "errors", "offset"]))
+      #expect(names.contains("offset") == (kind == .malformedJSON))
+      seen.insert(type)
+    }
+    #expect(seen.count >= 10)
+  }
+
+  @Test func `has the scopes of keys`() throws {
+    let text = try Repository.text("openapi.yaml")
+    #expect(Set(scopes(in: text)) == Set(Scope.allCases.map(\.rawValue)))
+  }
+
+  @Test func `has the members that posts and lists have, in their order`() async throws {
+    let post = try #require(document.at("components", "examples", "Post", "value"))
+    let list = try #require(
+      document.at(
+        "paths", "/v1/posts", "get", "responses", "200", "content", "application/json", "example"))
+    let summary = try #require(document.at("components", "schemas", "PostSummary"))
+    let write = try #require(document.at("components", "schemas", "PostWrite", "properties")).names
+    try await Site.run { site in
+      func names(_ value: JSONValue?) -> [String] { value?.objectValue?.map(\.name) ?? [] }
+      let created = try await site.publish("a", tags: ["t"])
+      #expect(names(created.json) == post.names)
+      let page = try await site.get("/v1/posts").json
+      #expect(names(page) == list.names)
+      #expect(names(page["meta"]) == list["meta"]?.names)
+      #expect(names(page["data"]?.arrayValue?.first) == list["data"]?.elements.first?.names)
+      #expect(
+        summary["required"]?.elements.compactMap(\.text) == list["data"]?.elements.first?.names)
+      #expect(summary["properties"]?.names == summary["required"]?.elements.compactMap(\.text))
+
+      // What may be written is what is not refused as unknown or read-only.
+      for name in Set(post.names + write) {
+        let answer = try await site.post(json: "{\"\(name)\":false}")
+        let detail = answer.json["errors"]?.arrayValue?.first {
+          $0["pointer"]?.stringValue == "/" + name
+        }?["detail"]?.stringValue
+        let isReadOnly = detail?.contains("read-only") == true
+        #expect(isReadOnly == !write.contains(name), "\(name)")
+        #expect(detail?.contains("unknown") != true, "\(name)")
+      }
+    }
+  }
+
+  @Test func `has the examples of its request bodies accepted`() async throws {
+    let content = try #require(document.at("components", "requestBodies", "Post", "content"))
+    let markdown = try #require(content.at("text/markdown", "example")?.text)
+      .split(separator: "\n").map { $0.drop { $0 == " " } }.joined(separator: "\n")
+    let json = try #require(content.at("application/json", "example"))
+    try await Site.run { site in
+      let first = try await site.put("page-four-hundred", markdown: markdown + "\n")
+      #expect(first.status == 201, "\(first.text)")
+      var writer = JSONWriter()
+      Self.write(json, to: &writer)
+      let second = try await site.put(
+        "page-four-hundred", json: String(decoding: writer.bytes, as: UTF8.self))
+      #expect(second.status == 200, "\(second.text)")
+      #expect(second["ETag"] == first["ETag"], "both examples are of one post")
+    }
+  }
+
+  @Test func `has the header fields of the answers`() async throws {
+    try await Site.run { site in
+      let json = Site.json(title: "T")
+      let stale = ["If-Match: \"9-0\""]
+      let reader = ["Authorization: Bearer " + site.reader]
+      try await site.publish("a")
+      let answers: [(String, String, Answer)] = [
+        ("get", "/v1/posts", try await site.get("/v1/posts")),
+        ("head", "/v1/posts", try await site.send("HEAD /v1/posts")),
+        ("get", "/v1/posts", try await site.get("/v1/posts", ["If-None-Match: *"])),
+        ("get", "/v1/posts", try await site.get("/v1/posts?limit=0")),
+        ("get", "/v1/posts", try await site.get("/v1/posts", ["Authorization: x"])),
+        ("get", "/v1/posts", try await site.get("/v1/posts", ["Accept: text/html"])),
+        ("get", "/v1/posts", try await site.send("PATCH /v1/posts")),
+        ("post", "/v1/posts", try await site.post(json: json)),
+        ("post", "/v1/posts", try await site.post(json: "{")),
+        ("post", "/v1/posts", try await site.post(json: "{}")),
+        ("post", "/v1/posts", try await site.send("POST /v1/posts")),
+        ("post", "/v1/posts", try await site.send("POST /v1/posts", reader)),
+        ("post", "/v1/posts", try await site.send("POST /v1/posts", site.authorized)),
+        ("post", "/v1/posts", try await site.post(json: json, ["Content-Encoding: gzip"])),
+        ("post", "/v1/posts", try await site.post(json: #"{"title":"T","body":"B","slug":"a"}"#)),
+        ("get", "/v1/posts/{slug}", try await site.get("/v1/posts/a")),
+        ("head", "/v1/posts/{slug}", try await site.send("HEAD /v1/posts/a")),
+        ("get", "/v1/posts/{slug}", try await site.get("/v1/posts/a", ["If-None-Match: *"])),
+        ("get", "/v1/posts/{slug}", try await site.get("/v1/posts/none")),
+        ("get", "/v1/posts/{slug}", try await site.get("/v1/posts/a", stale)),
+        ("put", "/v1/posts/{slug}", try await site.put("b", json: json)),
+        ("put", "/v1/posts/{slug}", try await site.put("b", json: json)),
+        ("put", "/v1/posts/{slug}", try await site.put("b", json: json, stale)),
+        ("put", "/v1/posts/{slug}", try await site.put("c", json: json, stale)),
+        ("put", "/v1/posts/{slug}", try await site.put("B", json: json)),
+        ("put", "/v1/posts/{slug}", try await site.send("PUT /v1/posts/b", site.authorized)),
+        ("delete", "/v1/posts/{slug}", try await site.delete("b", stale)),
+        ("delete", "/v1/posts/{slug}", try await site.delete("b")),
+        ("delete", "/v1/posts/{slug}", try await site.delete("b")),
+        ("get", "/openapi.yaml", try await site.get("/openapi.yaml")),
+        ("get", "/openapi.yaml", try await site.get("/openapi.yaml", ["If-None-Match: *"])),
+      ]
+      for (method, path, answer) in answers {
+        let operation = try #require(document.at("paths", path, method))
+        let responses = try responses(operation)
+        let response = try #require(
+          responses.first { $0.status == String(answer.status) } ?? responses.last
+        ).response
+        let described = Set(response["headers"]?.names ?? [])
+        // Every answer has these two; the one is described by the content, the other at the top.
+        let sent = Set(answer.fields.map(\.name))
+          .subtracting(["Content-Type", "X-Content-Type-Options"])
+        #expect(sent.isSubset(of: described), "\(method) \(path): \(answer.status)")
+        let perhaps: Set = ["ETag", "Allow", "Accept-Encoding", "Accept-Post"]
+        #expect(
+          described.subtracting(sent).isSubset(of: answer.status < 400 ? [] : perhaps),
+          "\(method) \(path): \(answer.status)")
+      }
+    }
+  }
+
+  private static func write(_ value: YAML, to json: inout JSONWriter) {
+    switch value {
+    case .scalar("true"): json.bool(true)
+    case .scalar("false"): json.bool(false)
+    case .scalar("null"): json.null()
+    case .scalar(let text):
+      if let number = Int(text) {
+        json.number(number)
+      } else {
+        let lines = text.split(separator: "\n").map { $0.drop { $0 == " " } }
+        json.string(lines.joined(separator: "\n") + (text.hasPrefix(" ") ? "\n" : ""))
+      }
+    case .sequence(let elements):
+      json.beginArray()
+      for element in elements { write(element, to: &json) }
+      json.endArray()
+    case .mapping(let members):
+      json.beginObject()
+      for (name, value) in members {
+        json.name(name)
+        write(value, to: &json)
+      }
+      json.endObject()
+    }
+  }
+
+  /// What a `$ref` leads to; the value itself without one.
+  private func resolve(_ value: YAML) -> YAML? {
+    guard let reference = value["$ref"]?.text else { return value }
+    return reference.split(separator: "/").dropFirst().reduce(document as YAML?) {
+      $0?[String($1)]
+    }
+  }
+
+  private func responses(_ operation: YAML) throws -> [(status: String, response: YAML)] {
+    let responses = try #require(operation["responses"])
+    return try responses.names.map { ($0, try #require(responses[$0].flatMap(resolve))) }
+  }
+}
+
+/// Every word of the text that has the form of a scope: `posts:write`.
+func scopes(in text: String) -> [String] {
+  text.matches(of: /\bposts:[a-z_]+/).map { String($0.output) }
+}
