@@ -3,64 +3,6 @@ import HTTP
 import Testing
 
 @Suite struct Methods {
-  /// Every path with its `Allow`, and a path that stands for it.
-  private static let paths: [(template: String, path: String, allow: String)] = [
-    ("/v1/posts", "/v1/posts", "GET, HEAD, POST, OPTIONS"),
-    ("/v1/posts/{slug}", "/v1/posts/a", "GET, HEAD, PUT, PATCH, DELETE, OPTIONS"),
-    ("/v1/posts/{slug}/restore", "/v1/posts/a/restore", "POST, OPTIONS"),
-    ("/openapi.yaml", "/openapi.yaml", "GET, HEAD, OPTIONS"),
-  ]
-
-  @Test func `are allowed where Allow says so, and nowhere else`() async throws {
-    try await Site.run { site in
-      for (template, path, allow) in Self.paths {
-        let routes = ContentAPI.routes.filter { $0.template == template }
-        #expect(!routes.isEmpty, "\(template)")
-        let allowed = allow.split(separator: ", ").map(String.init)
-        for method in Method.allCases where method != .connect {
-          let answer = try await site.send("\(method.rawValue) \(path)")
-          if allowed.contains(method.rawValue) {
-            #expect(answer.status != 405, "\(method) \(path)")
-            #expect(answer.status == 204 || answer["Allow"] == nil)
-          } else {
-            #expect(answer.status == 405, "\(method) \(path)")
-            #expect(answer.problem == "method-not-allowed")
-            #expect(answer["Allow"] == allow)
-          }
-        }
-        for method in ["get", "Get", "PROPFIND", "PURGE", "QUERY"] {
-          let answer = try await site.send("\(method) \(path)")
-          #expect(answer.problem == "not-implemented", "\(method)")
-        }
-      }
-      for method in Method.allCases where method != .connect {
-        #expect(try await site.send("\(method.rawValue) /v1/nothing").status == 404)
-      }
-    }
-  }
-
-  @Test func `are told by OPTIONS with what they read`() async throws {
-    try await Site.run { site in
-      let content = "application/json, text/markdown"
-      for (_, path, allow) in Self.paths {
-        let answer = try await site.send("OPTIONS " + path)
-        #expect(answer.status == 204)
-        #expect(answer.body == [])
-        #expect(answer["Allow"] == allow)
-        #expect(answer["Accept-Post"] == (path == "/v1/posts" ? content : nil))
-        #expect(answer["Accept-Put"] == (path == "/v1/posts/a" ? content : nil))
-        #expect(
-          answer["Accept-Patch"]
-            == (path == "/v1/posts/a" ? "application/merge-patch+json, application/json" : nil))
-        #expect(answer["X-Request-Id"] != nil)
-      }
-      let anywhere = try await site.send("OPTIONS *")
-      #expect(anywhere.status == 204)
-      #expect(anywhere["Allow"] == "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
-      #expect(!anywhere.fields.contains { $0.name.hasPrefix("Accept-") })
-    }
-  }
-
   @Test func `answer HEAD with the status and fields of GET`() async throws {
     try await Site.run { site in
       try await site.publish("a", tags: ["t"])
