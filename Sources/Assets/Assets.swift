@@ -11,7 +11,11 @@ package enum Assets {
 
   /// What brings an older database to a newer version, in ascending order. Version 1 is
   /// `schema.sql` itself and has no step.
-  package static var schemaSteps: [(version: Int, sql: String)] { [] }
+  package static var schemaSteps: [(version: Int, sql: String)] {
+    texts(COLOPHON_STEPS).enumerated().map {
+      (version: $0 + 2, sql: String(decoding: $1, as: UTF8.self))
+    }
+  }
 
   /// `openapi.yaml`, copied out of the binary once because it is served.
   package static let openAPI = bytes(COLOPHON_OPENAPI)
@@ -19,7 +23,11 @@ package enum Assets {
   /// The posts that `colophon dev` starts with, Markdown with front matter, in the order of their
   /// file names.
   package static var samplePosts: [[UInt8]] {
-    bytes(COLOPHON_POSTS).split(separator: 0).map(Array.init)
+    texts(COLOPHON_POSTS)
+  }
+
+  private static func texts(_ asset: colophon_asset) -> [[UInt8]] {
+    bytes(asset).split(separator: 0).map(Array.init)
   }
 
   private static func bytes(_ asset: colophon_asset) -> [UInt8] {

@@ -4,6 +4,11 @@ static const unsigned char schema[] = {
 #embed "../../schema.sql"
 };
 
+// One array, each step followed by a zero byte; the first one makes version 2.
+static const unsigned char steps[] = {
+#embed "steps/0002.sql" suffix(, 0, )
+};
+
 static const unsigned char openapi[] = {
 #embed "../../openapi.yaml"
 };
@@ -45,6 +50,7 @@ static const unsigned char posts[] = {
 const unsigned char *colophon_asset(enum colophon_asset asset, size_t *size) {
   switch (asset) {
   case COLOPHON_SCHEMA: *size = sizeof schema; return schema;
+  case COLOPHON_STEPS: *size = sizeof steps; return steps;
   case COLOPHON_OPENAPI: *size = sizeof openapi; return openapi;
   case COLOPHON_POSTS: *size = sizeof posts; return posts;
   }

@@ -2,6 +2,8 @@
 package enum Scope: String, Sendable, CaseIterable {
   case postsWrite = "posts:write"
   case postsReadDrafts = "posts:read_drafts"
+  case projectsWrite = "projects:write"
+  case profileWrite = "profile:write"
 }
 
 /// The text of an API key: `colophon_`, sixteen characters that name it, `_`, thirty-two secret ones

@@ -10,13 +10,14 @@ package struct Configuration: Sendable {
   package var choosesPrivateListen = false
   /// `https://api.example.com`, without a slash at its end; nil makes URLs in answers relative.
   package var publicURL: String?
+  package var crossOrigin = CrossOrigin.everyone
   package var runtimeRole = "colophon_runtime"
   package var drain = Duration.seconds(20)
 
   /// Every variable with what it means, in README's order.
   package static let variables: [String] = [
     "DATABASE_URL", "COLOPHON_LISTEN", "COLOPHON_PRIVATE_LISTEN", "COLOPHON_PUBLIC_URL",
-    "COLOPHON_RUNTIME_ROLE", "COLOPHON_DRAIN_SECONDS",
+    "COLOPHON_CORS_ORIGINS", "COLOPHON_RUNTIME_ROLE", "COLOPHON_DRAIN_SECONDS",
   ]
 
   /// Reads the variables. Throws every fault at once: unknown `COLOPHON_` names, and values that are
@@ -51,6 +52,15 @@ package struct Configuration: Sendable {
         publicURL = text.hasSuffix("/") ? String(text.dropLast()) : text
       } else {
         faults.append("COLOPHON_PUBLIC_URL must be like https://api.example.com, without a path")
+      }
+    }
+    if let text = value("COLOPHON_CORS_ORIGINS") {
+      if let origins = CrossOrigin(text) {
+        crossOrigin = origins
+      } else {
+        faults.append(
+          "COLOPHON_CORS_ORIGINS must be *, off, or origins as browsers send them, with commas "
+            + "between them: https://example.com,http://localhost:3000")
       }
     }
     if let text = value("COLOPHON_RUNTIME_ROLE") {

@@ -21,24 +21,33 @@ package struct ContentAPI: Responder {
     Route(
       .put, "/v1/posts/{slug}", access: .scope(.postsWrite), reads: [.json, .markdown]
     ) { try await $0.posts.replace($1) },
-    Route(.delete, "/v1/posts/{slug}", access: .scope(.postsWrite), writes: nil) {
-      try await $0.posts.delete($1)
+    Route(
+      .patch, "/v1/posts/{slug}", access: .scope(.postsWrite), reads: [.mergePatch, .json]
+    ) { try await $0.posts.patch($1) },
+    Route(
+      .delete, "/v1/posts/{slug}", parameters: ["permanently"], access: .scope(.postsWrite),
+      writes: nil
+    ) { try await $0.posts.delete($1) },
+    Route(.post, "/v1/posts/{slug}/restore", access: .scope(.postsWrite)) {
+      try await $0.posts.restore($1)
     },
     Route(.get, "/openapi.yaml", writes: .yaml) { _, call in try Contract.show(call) },
   ]
 
   let posts: Posts
   private let keys: VerifiedKeys
+  private let crossOrigin: CrossOrigin
   private let requestIDs: RequestIDs
   private let log: @Sendable (LogEvent) -> Void
 
   /// - Parameter publicURL: put before paths in `Location` and `Link`; empty makes them relative.
   package init(
-    pool: Pool, publicURL: String, loop: EventLoop, requestIDs: RequestIDs,
-    log: @Sendable @escaping (LogEvent) -> Void
+    pool: Pool, publicURL: String, crossOrigin: CrossOrigin = .everyone, loop: EventLoop,
+    requestIDs: RequestIDs, log: @Sendable @escaping (LogEvent) -> Void
   ) {
     posts = Posts(pool: pool, publicURL: publicURL)
     keys = VerifiedKeys(pool: pool, loop: loop)
+    self.crossOrigin = crossOrigin
     self.requestIDs = requestIDs
     self.log = log
   }
@@ -50,8 +59,10 @@ package struct ContentAPI: Responder {
   package func respond(to request: Request) async -> Response {
     let id = requestIDs.id(of: request.head)
     var response: Response
+    var matched: Route?
     do {
       let (route, variables) = try Self.match(request.head)
+      matched = route
       let caller = try await keys.caller(of: request.head)
       try Self.authorize(caller, for: route)
       try Self.check(request.head, against: route)
@@ -62,6 +73,7 @@ package struct ContentAPI: Responder {
       if problem.kind == .internalError { log(.internalError(request: id, "\(error)")) }
       response = problem.response(instance: id)
     }
+    crossOrigin.open(&response, to: request.head, of: matched)
     response.fields.append("X-Request-Id", FieldValue(id))
     response.fields.append("X-Content-Type-Options", "nosniff")
     return response
@@ -70,6 +82,7 @@ package struct ContentAPI: Responder {
   package func response(to refusal: Refusal) -> Response {
     let id = requestIDs.make()
     var response = Problem(refusal).response(instance: id)
+    crossOrigin.openRefusal(&response)
     response.fields.append("X-Request-Id", FieldValue(id))
     response.fields.append("X-Content-Type-Options", "nosniff")
     return response
@@ -88,7 +101,10 @@ package struct ContentAPI: Responder {
     guard !others.isEmpty || head.target.form == .asterisk else {
       throw Problem(.notFound, "No resource has this path.")
     }
-    if method == .options { return (options(for: others), []) }
+    if method == .options {
+      // An asterisk asks what there is anywhere.
+      return (others.isEmpty ? options(for: routes, accepting: []) : options(for: others), [])
+    }
     throw Problem(
       .methodNotAllowed, "\(head.method.rawValue) is not allowed here; see Allow.",
       fields: ["Allow": FieldValue(allowed(by: others))])
@@ -101,9 +117,11 @@ package struct ContentAPI: Responder {
     }.map(\.rawValue).joined(separator: ", ")
   }
 
-  private static func options(for routes: [Route]) -> Route {
+  private static func options(for routes: [Route], accepting writes: [Route]? = nil) -> Route {
     var fields: ResponseFields = ["Allow": FieldValue(allowed(by: routes))]
-    for route in routes { if let (name, value) = route.accepts { fields.append(name, value) } }
+    for route in writes ?? routes {
+      if let (name, value) = route.accepts { fields.append(name, value) }
+    }
     fields.append("Cache-Control", "no-store")
     let response = Response(status: 204, fields: fields)
     return Route(.options, "*", writes: nil) { _, _ in response }
@@ -155,11 +173,16 @@ package struct ContentAPI: Responder {
 }
 
 extension Route {
-  /// `Accept-Post`, `Accept-Put`: what a write reads, for those who ask or got it wrong.
+  /// `Accept-Post`, `Accept-Put`, `Accept-Patch`: what a write reads, for those who ask or got it wrong.
   var accepts: (FieldName, FieldValue)? {
     guard !reads.isEmpty else { return nil }
     let value = FieldValue(reads.map(\.essence).joined(separator: ", "))
-    return method == .post ? ("Accept-Post", value) : ("Accept-Put", value)
+    switch method {
+    case .post: return ("Accept-Post", value)
+    case .put: return ("Accept-Put", value)
+    case .patch: return ("Accept-Patch", value)
+    case .get, .head, .delete, .options, .trace, .connect: return nil
+    }
   }
 }
 

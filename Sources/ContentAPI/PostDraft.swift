@@ -85,6 +85,19 @@ package struct PostDraft: Sendable, Equatable {
     return reading.draft()
   }
 
+  /// Reads what a merge patch (RFC 7396) makes of a post, whose writable members `stored` are, and
+  /// tells all faults at once. A member that the patch takes away has its default again.
+  package static func read(
+    patch: [JSONMember], of stored: JSONValue
+  ) -> Result<PostDraft, Faults> {
+    var reading = PostReading()
+    reading.keepsSlug = true
+    reading.defaultStatus = .draft
+    let patched = MergePatch.apply(.object(patch), to: stored)
+    reading.give(patched.objectValue ?? [], by: patch)
+    return reading.draft()
+  }
+
   /// Reads a Markdown file with front matter and tells all faults at once. Pointers name the member
   /// that a key stands for, details begin with the line. Tags are display names here and become
   /// slugs, a cover image may be its address alone, and a file that says nothing of its status is

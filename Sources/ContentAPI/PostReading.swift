@@ -6,6 +6,8 @@ struct PostReading {
   var defaultStatus: PostDraft.Status?
   /// The slug of the post that this one replaces.
   var replaced: String?
+  /// Whether the post has a slug, which it can change but not lose.
+  var keepsSlug = false
   /// Whether no front matter was found, so that nothing can be called missing.
   var isUnsplit = false
 
@@ -76,6 +78,26 @@ extension PostReading {
       fault(name, "unknown member \(PostReading.quoted(name))")
     }
   }
+
+  /// Takes a merge patch and what it makes of the members of a post. A member that the patch takes
+  /// away must exist all the same: one that is unknown is a fault, whatever its value.
+  mutating func give(_ patched: [JSONMember], by patch: [JSONMember]) {
+    for member in patched { give(member.name, member.value, line: nil) }
+    for member in patch where member.value.isNull { give(member.name, .null, line: nil) }
+    let parts = patch.first { $0.name == "cover_image" }?.value.objectValue ?? []
+    for part in parts where part.value.isNull && !["url", "alt"].contains(part.name) {
+      unknownPart(part.name)
+    }
+  }
+
+  private mutating func unknownPart(_ name: String) {
+    fault(
+      "cover_image", "unknown member \(PostReading.quoted(name)); known are url and alt",
+      at: .pointer(to: "cover_image", name))
+  }
+
+  /// Whether a writer may give a member of this name.
+  static func isWritable(_ name: String) -> Bool { writable.contains(name) }
 
   /// Takes what is wrong with the front matter itself.
   mutating func giveUp(on fault: FrontMatter.Fault) {
@@ -181,6 +203,9 @@ extension PostReading {
     draft.slug = slug("slug", limit: Slug.maximumLength)
     if let replaced, let slug = draft.slug, slug != replaced {
       fault("slug", "the path says \(replaced): leave slug out")
+    }
+    if keepsSlug, value("slug") == nil {
+      fault("slug", "a post cannot lose its slug: give another or leave it out")
     }
     draft.type = slug("type", limit: Slug.maximumTypeLength) ?? "post"
     draft.excerpt = line("excerpt", limit: 1000, allowsLineBreaks: true)
@@ -406,9 +431,7 @@ extension PostReading {
       case ("url", let other), ("alt", let other):
         hasURL = hasURL || part.name == "url"
         fault("cover_image", "expected a string, got \(PostReading.kind(other))", at: place)
-      default:
-        let name = PostReading.quoted(part.name)
-        fault("cover_image", "unknown member \(name); known are url and alt", at: place)
+      default: unknownPart(part.name)
       }
     }
     if !hasURL {

@@ -2,8 +2,9 @@ import EventLoop
 import HTTP
 import Postgres
 
-/// The writes of `/v1/posts`. Each is one transaction of two round trips: the statement that decides,
-/// then `settle` with the commit.
+/// The writes of `/v1/posts` that take a whole post, and what all writes have in common. Each is one
+/// transaction of two round trips: the statement that decides, then `settle` with the commit. PATCH
+/// is in PostPatch.swift, what concerns the trash in PostTrash.swift.
 extension Posts {
   // POST /v1/posts
 
@@ -62,10 +63,7 @@ extension Posts {
         case "undated": throw Self.undated
         case "missing":
           throw Problem(.preconditionFailed, "If-Match names a post that is not there.")
-        case "stale":
-          throw Problem(
-            .preconditionFailed, "The post has changed since; see ETag.",
-            fields: ["ETag": FieldValue(try Stored(row, firstColumn: 2).tag.text)])
+        case "stale": throw Self.stale(try Stored(row, firstColumn: 2))
         case "exists":
           throw Problem(
             .preconditionFailed, "There is a post of this slug already.",
@@ -81,43 +79,32 @@ extension Posts {
     }
   }
 
-  // DELETE /v1/posts/{slug}
-
-  func delete(_ call: RouteCall) async throws -> Response {
-    let slug = call.variables[0]
-    guard Slug.isValid(slug) else { throw Self.notFound }
-    let expected = try call.head.expectedVersions()
-    let trash = Call(Self.trash, [.text(slug), expected.map { .text($0) } ?? .null])
-    return try await writes.transaction { transaction in
-      guard let row = try await transaction.send([trash]).first else { throw UnexpectedRows() }
-      guard row.count == 1 else { throw Self.notFound }
-      guard row.text(0, 0) == "trashed" else {
-        throw Problem(
-          .preconditionFailed, "The post has changed since; see ETag.",
-          fields: ["ETag": "\"\(row.text(0, 2) ?? "")-\(row.text(0, 3) ?? "")\""])
-      }
-      _ = try await transaction.commit([Call(Self.settle, [.text(row.text(0, 1) ?? "")])])
-      return Response(status: 204, fields: ["Cache-Control": "private, no-store"])
-    }
-  }
-
   // What they have in common.
 
-  private var writes: Writes { Writes(pool: pool) }
+  var writes: Writes { Writes(pool: pool) }
 
   private static let undated = Problem(
     Faults([
       Fault(place: .pointer("/published_at"), detail: "A scheduled post needs a date to come out.")
     ]))
 
+  /// `If-Match` names another version than the one that is there.
+  static func stale(_ post: Stored) -> Problem {
+    Problem(
+      .preconditionFailed, "The post has changed since; see ETag.",
+      fields: ["ETag": FieldValue(post.tag.text)])
+  }
+
   private func created(_ post: Stored, slug: String) -> Response {
     var response = replaced(post)
     response.status = 201
-    response.fields.append("Location", FieldValue(publicURL + "/v1/posts/" + slug))
+    response.fields.append("Location", FieldValue(url(of: slug)))
     return response
   }
 
-  private func replaced(_ post: Stored) -> Response {
+  func url(of slug: String) -> String { publicURL + "/v1/posts/" + slug }
+
+  func replaced(_ post: Stored) -> Response {
     Response(
       status: 200,
       fields: [
@@ -126,8 +113,8 @@ extension Posts {
       ], body: post.json)
   }
 
-  /// $3 … $18 of `create` and `put`.
-  private static func parameters(of draft: PostDraft) -> [Parameter] {
+  /// $3 … $18 of `create`, `put` and `change`.
+  static func parameters(of draft: PostDraft) -> [Parameter] {
     let text = MarkdownText(draft.body)
     func optional(_ text: String?) -> Parameter { text.map { .text($0) } ?? .null }
     return [
@@ -142,7 +129,8 @@ extension Posts {
     ]
   }
 
-  static let writeStatements = [reserve, create, put, trash, settle]
+  static let writeStatements =
+    [reserve, create, put, settle] + patchStatements + trashStatements
 
   /// Creators of posts of one title queue here, so that each sees the slug that the one before it took.
   /// $1 the derived slug.
@@ -273,35 +261,15 @@ extension Posts {
     ) r on true
     """)
 
-  /// $1 the slug; $2 as in `put`. No row: there is no such post. One row: trashed or stale.
-  private static let trash = Statement(
-    "posts.trash",
-    """
-    with old as (
-      select p.* from colophon.posts p
-      where p.slug = $1::text and p.trashed_at is null
-      for no key update
-    ), gone as (
-      update colophon.posts p set trashed_at = colophon.this_second(), counted = false
-      from old
-      where p.id = old.id
-        and coalesce($2::text = '*' or old.version::text = any (string_to_array($2::text, ',')), true)
-      returning p.id
-    )
-    select case when exists (select from gone) then 'trashed' else 'stale' end as outcome,
-      r.id, r.version, \(hash) as hash
-    from (select p.id, p.version, \(whole)::text as json from old p) r
-    """)
-
   /// The last statement of every write that changed a post, $1 its id: brings tags, listings and
-  /// counters in step with it, and takes up to fifty posts that have come due into the counters on
+  /// counters in step with it, ends what its slug once led to, and takes up to fifty posts that have come due into the counters on
   /// the way. Counters are touched last and in the order of their tags, so that no two writes can
   /// wait for each other in a circle.
-  private static let settle = Statement(
+  static let settle = Statement(
     "posts.settle",
     """
     with post as (
-      select p.id, p.tags, p.published_at, p.counted,
+      select p.id, p.slug, p.tags, p.published_at, p.counted,
         p.status = 'published' and p.trashed_at is null as listed
       from colophon.posts p where p.id = $1::uuid
     ), born as (
@@ -309,6 +277,9 @@ extension Posts {
       select distinct t.tag, t.tag from post, unnest(post.tags) t(tag) order by 1
       on conflict do nothing
       returning slug
+    ), ended as (
+      delete from colophon.former_slugs f using post where f.slug = post.slug
+      returning f.slug
     ), stood as (
       select l.tag, l.published_at, l.counted from colophon.listings l where l.post_id = $1::uuid
     ), wanted as (
@@ -350,8 +321,9 @@ extension Posts {
     insert into colophon.counters as c (tag, shard, posts)
     select m.tag, pg_backend_pid() % 16, sum(m.by)
     from moved m
-    -- All new tags are in before the first counter is touched: that is the order of locks.
-    where (select count(*) from born) >= 0
+    -- All new tags are in and former slugs gone before the first counter is touched: that is the
+    -- order of locks.
+    where (select count(*) from born) >= 0 and (select count(*) from ended) >= 0
     group by m.tag
     having sum(m.by) <> 0
     order by m.tag

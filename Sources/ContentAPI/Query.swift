@@ -36,6 +36,16 @@ struct Query {
     return number
   }
 
+  /// `true` or `false`; nil when the parameter is absent.
+  mutating func boolean(_ name: String) -> Bool? {
+    guard let text = values[name] else { return nil }
+    guard let flag = Bool(text) else {
+      refuse(name, "true or false is expected.")
+      return nil
+    }
+    return flag
+  }
+
   mutating func refuse(_ name: String, _ detail: String) {
     faults.append(Fault(place: .parameter(name), detail: detail))
   }

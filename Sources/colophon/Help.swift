@@ -48,6 +48,7 @@ enum Help {
       COLOPHON_LISTEN            address and port (127.0.0.1:8080)
       COLOPHON_PRIVATE_LISTEN    of /livez and /readyz; keep it private (127.0.0.1:9090)
       COLOPHON_PUBLIC_URL        put before paths in Location and Link (nothing)
+      COLOPHON_CORS_ORIGINS      whose pages may read it in a browser: *, off, or a list (*)
       COLOPHON_RUNTIME_ROLE      the role that migrate grants rights to (colophon_runtime)
       COLOPHON_DRAIN_SECONDS     how long the end may take (20)
     """

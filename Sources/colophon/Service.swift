@@ -35,7 +35,8 @@ struct Service {
       await pool.start()
       pools.append(pool)
       contentAPIs[ObjectIdentifier(loop)] = ContentAPI(
-        pool: pool, publicURL: configuration.publicURL ?? "", loop: loop, requestIDs: requestIDs
+        pool: pool, publicURL: configuration.publicURL ?? "",
+        crossOrigin: configuration.crossOrigin, loop: loop, requestIDs: requestIDs
       ) { log.write($0) }
     }
     let apis = contentAPIs

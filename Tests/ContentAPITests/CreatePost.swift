@@ -377,8 +377,8 @@ import Testing
         body: Array("{".utf8))
       #expect(post.status == 400)
       #expect(post.places == ["?draft"])
-      let delete = try await site.delete("a?permanently=true")
-      #expect(delete.places == ["?permanently"])
+      let delete = try await site.delete("a?forever=true")
+      #expect(delete.places == ["?forever"])
     }
   }
 

@@ -20,7 +20,8 @@ import Testing
     try await Site.run { site in
       let allowed = [
         "/v1/posts": "GET, HEAD, POST, OPTIONS",
-        "/v1/posts/a": "GET, HEAD, PUT, DELETE, OPTIONS",
+        "/v1/posts/a": "GET, HEAD, PUT, PATCH, DELETE, OPTIONS",
+        "/v1/posts/a/restore": "POST, OPTIONS",
         "/openapi.yaml": "GET, HEAD, OPTIONS",
       ]
       for (path, allow) in allowed {
@@ -46,11 +47,14 @@ import Testing
       #expect(posts["Accept-Post"] == "application/json, text/markdown")
       #expect(posts["Accept-Put"] == nil)
       let post = try await site.send("OPTIONS /v1/posts/any-slug")
-      #expect(post["Allow"] == "GET, HEAD, PUT, DELETE, OPTIONS")
+      #expect(post["Allow"] == "GET, HEAD, PUT, PATCH, DELETE, OPTIONS")
+      #expect(post["Accept-Patch"] == "application/merge-patch+json, application/json")
       #expect(post["Accept-Put"] == "application/json, text/markdown")
       #expect(post["Accept-Post"] == nil)
       let server = try await site.send("OPTIONS *")
       #expect(server.status == 204)
+      #expect(server["Allow"] == "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+      #expect(!server.fields.contains { $0.name.hasPrefix("Accept-") })
     }
   }
 

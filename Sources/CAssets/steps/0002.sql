@@ -1,0 +1,109 @@
+-- From version 1 to version 2: the other orders of lists, former slugs, projects, the writer's profile
+-- and newsletter text. A program of version 1 knows none of this and goes on working beside it.
+
+-- The other orders in which a list of posts can be walked, each with the id that breaks ties. They
+-- hold what the public may see now or later; editors' lists of drafts are short and sorted.
+create index posts_by_title on colophon.posts ((lower(title) collate "C"), id)
+  where status = 'published' and trashed_at is null;
+create index posts_by_update on colophon.posts (updated_at, id)
+  where status = 'published' and trashed_at is null;
+create index posts_by_featured_order on colophon.posts (featured_order, id)
+  where status = 'published' and trashed_at is null;
+
+-- Lists by several tags at once: all of some, none of others.
+create index posts_by_tags on colophon.posts using gin (tags)
+  where status = 'published' and trashed_at is null;
+
+-- What lies in the trash, for its list.
+create index posts_in_trash on colophon.posts (trashed_at, id) where trashed_at is not null;
+
+-- Where a post stood before it was renamed, so that old addresses can lead to it. A slug belongs to
+-- one post at a time: when another post takes it, its row here goes.
+create table colophon.former_slugs (
+  slug text collate "C" primary key,
+  post_id uuid not null references colophon.posts on delete cascade,
+  renamed_at timestamptz not null default colophon.this_second()
+);
+
+-- The former slugs of one post, when it is deleted for good.
+create index former_slugs_of_post on colophon.former_slugs (post_id);
+
+alter table colophon.tags
+  add column version integer not null default 1,
+  add constraint tags_description_length check (length(description) <= 1000),
+  add constraint tags_version check (version >= 1);
+
+-- What the writer has made, in the order of `position`; few, so that their lists are read whole.
+create table colophon.projects (
+  id uuid primary key default colophon.uuidv7(),
+  slug text collate "C" not null,
+  name text not null,
+  description text,
+  url text,
+  repository_url text,
+  tags text[] collate "C" not null default '{}',
+  featured boolean not null default false,
+  position integer not null,
+  body text,
+  created_at timestamptz not null default colophon.this_second(),
+  updated_at timestamptz not null default colophon.this_second(),
+  version integer not null default 1,
+  constraint projects_slug_form check (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$' and length(slug) <= 200),
+  constraint projects_name_length check (length(name) between 1 and 300),
+  constraint projects_description_length check (length(description) <= 1000),
+  constraint projects_url_length check (length(url) <= 2048),
+  constraint projects_repository_url_length check (length(repository_url) <= 2048),
+  constraint projects_tags_count check (cardinality(tags) <= 32),
+  constraint projects_tags_form check (
+    array_to_string(tags, ',', '!') ~ '^([a-z0-9]+(-[a-z0-9]+)*(,[a-z0-9]+(-[a-z0-9]+)*)*)?$'),
+  constraint projects_position check (position >= 0),
+  constraint projects_body_size check (octet_length(body) <= 524288),
+  constraint projects_version check (version >= 1),
+
+  -- Says that a slug is taken (409), and finds the one project of GET /v1/projects/{slug}.
+  constraint projects_slug_unique unique (slug)
+);
+
+-- GET /v1/projects: by position, ties by id, from any cursor.
+create index projects_in_order on colophon.projects (position, id);
+
+-- One row, there from the start, so that reading it needs no special case. The lists and small
+-- objects are JSON as the service rendered it: nothing ever asks for a part of them.
+create table colophon.profile (
+  one boolean primary key default true,
+  name text not null default '',
+  role text,
+  location text,
+  headline text,
+  intro text,
+  availability text,
+  about text,
+  skills text[] not null default '{}',
+  stats json not null default '[]',
+  links json not null default '[]',
+  contact json not null default '{"heading":null,"description":null,"email":null}',
+  site json not null
+    default '{"title":null,"tagline":null,"description":null,"url":null,"language":null}',
+  updated_at timestamptz not null default colophon.this_second(),
+  version integer not null default 1,
+  constraint profile_is_one_row check (one),
+  constraint profile_version check (version >= 1)
+);
+
+insert into colophon.profile default values;
+
+-- What the newsletter is, for the form that invites to it. One row, as the profile.
+create table colophon.newsletter (
+  one boolean primary key default true,
+  name text not null default '',
+  description text,
+  frequency text,
+  updated_at timestamptz not null default colophon.this_second(),
+  version integer not null default 1,
+  constraint newsletter_is_one_row check (one),
+  constraint newsletter_version check (version >= 1)
+);
+
+insert into colophon.newsletter default values;
+
+update colophon.schema_version set version = 2;
