@@ -48,7 +48,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
   private var tickInstant = MonotonicInstant.now()
 
   // Shared.
-  private let inbox = Mutex(Inbox())
+  private let inbox = Locked(Inbox())
   private let thread = Atomic<UInt>(0)
 
   private static let wakeUpData = UInt64.max
@@ -108,24 +108,18 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
   ) -> Result {
     takeThread()
     defer { thread.store(0, ordering: .releasing) }
-    let result = Mutex<Result?>(nil)
-    let finished = Outcome(result)
+    let result = Locked<Result?>(nil)
     inbox.withLock { $0.isStopped = false }
     Task.immediate(executorPreference: self) {
       let value = await body()
-      finished.value.withLock { $0 = value }
+      result.withLock { $0 = value }
       self.stop()
     }
     turn()
-    guard let value = finished.value.withLock({ $0 }) else {
+    guard let value = result.withLock({ $0 }) else {
       preconditionFailure("the loop was stopped before its task ended")
     }
     return value
-  }
-
-  private final class Outcome<Result: Sendable>: Sendable {
-    let value: Mutex<Result?>
-    init(_ value: consuming Mutex<Result?>) { self.value = value }
   }
 
   /// Runs on a new thread until `stop`.

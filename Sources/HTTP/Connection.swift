@@ -4,8 +4,8 @@ import EventLoop
 /// yet, and where in the exchange it stands. It belongs to one `Worker` and never leaves its loop.
 /// Requests of one connection are answered one after the other, in their order.
 ///
-/// Nothing is allocated for a connection that waits: both buffers are empty then, because reading
-/// and writing go through the worker's own.
+/// Nothing is allocated for a connection that waits: reading goes through the worker's own buffer,
+/// and what answers gather in is lent by the worker until they are sent.
 final class Connection {
   enum Phase: Equatable {
     /// Between requests: nothing of the next one has come.
@@ -41,9 +41,13 @@ final class Connection {
   private var inputStart = 0
   /// The peer has finished sending; it may still wait for an answer.
   var inputEnded = false
-  /// Bytes that the kernel has not taken yet, from `outputStart` on.
-  private var output: [UInt8] = []
+  /// Bytes that are not sent yet, from `outputStart` on.
+  var output: [UInt8] = []
   private var outputStart = 0
+  /// The kernel has not taken all that it was offered, and will say when it takes more.
+  private(set) var isBlocked = false
+  /// The worker knows that there is something to be sent at the end of the tick.
+  var isNoted = false
 
   /// Of the request that is being handled.
   var exchange: Exchange?
@@ -87,12 +91,14 @@ final class Connection {
   /// no others.
   var canParse: Bool {
     switch phase {
-    case .idle, .head: !hasOutput
+    case .idle, .head: !isBlocked && output.count < Self.gatheredAnswers
     case .handling: exchange.map { $0.isWanted && $0.outcome == nil } ?? false
     case .discarding: true
     case .closing, .lingering, .closed: false
     }
   }
+
+  private static let gatheredAnswers = 65_536
 
   // Input
 
@@ -173,36 +179,23 @@ final class Connection {
   /// What came of sending.
   enum Sent { case everything, some, failed }
 
-  /// Sends `bytes`, behind what is still waiting; keeps what the kernel does not take. The client
-  /// has until `limit` to take more.
-  func send(_ bytes: Span<UInt8>, limit: MonotonicInstant) -> Sent {
-    var start = 0
-    if !hasOutput {
-      switch socket.write(bytes) {
-      case .bytes(let count): start = count
-      case .wouldBlock: break
-      case .failed: return .failed
-      }
-      if start == bytes.count { return .everything }
-      sendDeadline = limit
-    }
-    output.append(bytes.extracting(start..<bytes.count))
-    return .some
-  }
-
-  /// Sends what is waiting. Every 16,000 bytes that are taken give the client a second more, up to
-  /// `limit`: a byte now and then keeps no connection.
-  func sendRest(limit: MonotonicInstant) -> Sent {
+  /// Sends what is waiting; keeps what the kernel does not take. The client has until `limit` to
+  /// take more. Every 16,000 bytes that it takes after that give it a second more, up to `limit`
+  /// again: a byte now and then keeps no connection.
+  func send(limit: MonotonicInstant) -> Sent {
     while hasOutput {
       switch socket.write(output.span.extracting(outputStart..<output.count)) {
       case .bytes(let count):
         outputStart += count
-        sendDeadline = min(limit, sendDeadline + .milliseconds(count / 16))
-      case .wouldBlock: return .some
+        if isBlocked { sendDeadline = min(limit, sendDeadline + .milliseconds(count / 16)) }
+      case .wouldBlock:
+        if !isBlocked { sendDeadline = limit }
+        isBlocked = true
+        return .some
       case .failed: return .failed
       }
     }
-    output = []
+    isBlocked = false
     outputStart = 0
     return .everything
   }

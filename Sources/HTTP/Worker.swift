@@ -18,12 +18,13 @@ actor Worker<App: Responder>: LoopBound {
   private var isDraining = false
   private var isClosed = false
 
-  /// What every read goes into and every answer is rendered in; grown never, kept always.
+  /// What every read goes into.
   private var readBuffer = [UInt8](repeating: 0, count: 65_536)
-  private var writeBuffer: [UInt8] = []
   private var headStorage = HeadStorage()
-  /// While a connection is being parsed its answers gather, to leave in one piece.
   private var isParsing = false
+  /// The connections with something to send at the end of the tick, and empty buffers for more.
+  private var noted: [Connection] = []
+  private var spareBuffers: [[UInt8]] = []
 
   private static var listener: Int { -1 }
   private static var sweep: Int { -2 }
@@ -39,7 +40,6 @@ actor Worker<App: Responder>: LoopBound {
     self.limits = limits
     self.timeouts = timeouts
     self.loop = loop
-    writeBuffer.reserveCapacity(65_536)
   }
 
   func start() throws(SystemError) {
@@ -47,6 +47,7 @@ actor Worker<App: Responder>: LoopBound {
     listeningRegistration = try loop.register(
       number, for: .readable, token: Self.listener, of: self)
     loop.schedule(Self.sweep, of: self, at: .now() + Self.sweepInterval)
+    loop.observeTicks(self)
   }
 
   func ready(_ token: Int, _ events: ReadyEvents) {
@@ -60,7 +61,7 @@ actor Worker<App: Responder>: LoopBound {
       close(connection)
       return
     }
-    if events.contains(.writable) { sendRest(connection) }
+    if events.contains(.writable) { send(connection) }
     if events.contains(.readable), connection.phase != .closed { read(connection) }
   }
 
@@ -159,7 +160,6 @@ actor Worker<App: Responder>: LoopBound {
     }
     if connection.phase == .idle, connection.hasInput { nextRequest(connection) }
     if connection.inputEnded { endInput(connection) }
-    flush(connection)
     settle(connection)
   }
 
@@ -175,14 +175,12 @@ actor Worker<App: Responder>: LoopBound {
   }
 
   /// The loop of a connection: steps of the parser while they lead somewhere. Returns how many bytes
-  /// are done with; what was answered gathers in `writeBuffer`.
+  /// are done with.
   private func parse(_ connection: Connection, _ bytes: Span<UInt8>) -> Int {
     var position = 0
     isParsing = true
     swap(&headStorage, &connection.parser.storage)
-    steps: while true {
-      if writeBuffer.count > Self.gatheredAnswers { flush(connection) }
-      guard connection.canParse else { break }
+    steps: while connection.canParse {
       switch connection.parser.next(bytes.extracting(position..<bytes.count)) {
       case .incomplete(let consumed):
         position += consumed
@@ -212,8 +210,6 @@ actor Worker<App: Responder>: LoopBound {
     return position
   }
 
-  private static var gatheredAnswers: Int { 65_536 }
-
   private func begin(_ connection: Connection, _ head: RequestHead) {
     let hasContent = head.framing != .none && head.framing != .length(0)
     exchanges += 1
@@ -229,9 +225,7 @@ actor Worker<App: Responder>: LoopBound {
     let content =
       hasContent ? Content.unread { await self.content(of: id) } : Content.ready([])
     let request = Request(head: head, peer: connection.peer, content: content)
-    // It stays on the loop because it is this actor's. A task executor preference would say the same,
-    // but makes the runtime put the answer of a responder that never waited into the queue.
-    Task.immediate {
+    Task.immediate(executorPreference: loop) {
       let response = await responder.respond(to: request)
       complete(id, response)
     }
@@ -250,7 +244,8 @@ actor Worker<App: Responder>: LoopBound {
       connection.deadline = loop.now + timeouts.content
       if connection.exchange?.awaitsContinue == true {
         connection.exchange?.awaitsContinue = false
-        ResponseWriter.writeContinue(into: &writeBuffer)
+        note(connection)
+        ResponseWriter.writeContinue(into: &connection.output)
       }
       proceed(connection)
     }
@@ -270,7 +265,8 @@ actor Worker<App: Responder>: LoopBound {
     let isLast = connection.inputEnded && !connection.hasInput && !isParsing
     let keepsAlive = exchange.keepsAlive && rest != .unreasonable && !isDraining && !isLast
     write(
-      response, answering: exchange.method, version: exchange.version, keepsAlive: keepsAlive)
+      response, answering: exchange.method, version: exchange.version, keepsAlive: keepsAlive,
+      to: connection)
     if !keepsAlive {
       connection.phase = .closing
     } else if rest == .worthReading {
@@ -306,7 +302,7 @@ actor Worker<App: Responder>: LoopBound {
     case .idle, .head:
       write(
         responder.response(to: refusal), answering: connection.parser.refusedHead?.method,
-        version: .http11, keepsAlive: false)
+        version: .http11, keepsAlive: false, to: connection)
       connection.phase = .closing
     case .discarding: connection.phase = .closing
     case .closing, .lingering, .closed: break
@@ -314,36 +310,50 @@ actor Worker<App: Responder>: LoopBound {
   }
 
   private func write(
-    _ response: Response, answering method: Method?, version: Version, keepsAlive: Bool
+    _ response: Response, answering method: Method?, version: Version, keepsAlive: Bool,
+    to connection: Connection
   ) {
+    note(connection)
     ResponseWriter.write(
       response, answering: method, version: version, keepAlive: keepsAlive,
-      date: HTTPDate(secondsSinceEpoch: WallClock.unixSeconds()), into: &writeBuffer)
+      date: HTTPDate(secondsSinceEpoch: WallClock.unixSeconds()), into: &connection.output)
   }
 
-  /// Sends what has been written for the connection.
-  private func flush(_ connection: Connection) {
-    guard !writeBuffer.isEmpty else { return }
-    var bytes = writeBuffer
-    writeBuffer = []
-    if connection.phase != .closed,
-      connection.send(bytes.span, limit: loop.now + timeouts.send) == .failed
-    {
-      close(connection)
+  /// Makes the connection ready to take something that leaves at the end of the tick.
+  private func note(_ connection: Connection) {
+    guard !connection.isNoted else { return }
+    connection.isNoted = true
+    noted.append(connection)
+    if !connection.hasOutput { connection.output = spareBuffers.popLast() ?? [] }
+  }
+
+  /// All that a connection was answered in a tick leaves in one piece.
+  func tickEnded() {
+    while let connection = noted.popLast() {
+      connection.isNoted = false
+      if !connection.isBlocked, connection.phase != .closed { send(connection) }
     }
-    // One large answer must not make the buffer large for good.
-    bytes.removeAll(keepingCapacity: bytes.capacity <= 4 * Self.gatheredAnswers)
-    writeBuffer = bytes
   }
 
-  private func sendRest(_ connection: Connection) {
-    switch connection.sendRest(limit: loop.now + timeouts.send) {
+  private func send(_ connection: Connection) {
+    let waited = connection.isBlocked
+    switch connection.send(limit: loop.now + timeouts.send) {
     case .failed: close(connection)
-    case .some: break
+    case .some: settle(connection)
     case .everything:
-      if connection.phase == .idle || connection.phase == .head { nextRequest(connection) }
+      recycle(&connection.output)
+      if waited, connection.phase == .idle || connection.phase == .head { nextRequest(connection) }
       proceed(connection)
     }
+  }
+
+  /// Keeps an empty buffer for the next answers, unless that would keep much.
+  private func recycle(_ buffer: inout [UInt8]) {
+    var spare: [UInt8] = []
+    swap(&spare, &buffer)
+    guard spareBuffers.count < 64, spare.capacity <= 65_536 else { return }
+    spare.removeAll(keepingCapacity: true)
+    spareBuffers.append(spare)
   }
 
   /// Brings what the loop watches for, and a connection that is about to close, up to date.
@@ -360,7 +370,7 @@ actor Worker<App: Responder>: LoopBound {
     }
     guard connection.phase != .closed, let registration = connection.registration else { return }
     var interest: Interest = connection.wantsInput ? .readable : []
-    if connection.hasOutput { interest.insert(.writable) }
+    if connection.isBlocked { interest.insert(.writable) }
     if interest != connection.watched {
       connection.watched = interest
       loop.watch(registration, for: interest)
@@ -372,7 +382,7 @@ actor Worker<App: Responder>: LoopBound {
   private func endTheSlow() {
     let now = MonotonicInstant.now()
     for case let connection? in connections {
-      if connection.hasOutput, connection.sendDeadline <= now {
+      if connection.isBlocked, connection.sendDeadline <= now {
         close(connection)
         continue
       }
@@ -410,6 +420,7 @@ actor Worker<App: Responder>: LoopBound {
   func close() {
     isClosed = true
     stopListening()
+    loop.stopObservingTicks(self)
     for case let connection? in connections { close(connection) }
   }
 

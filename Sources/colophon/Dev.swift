@@ -38,11 +38,19 @@ struct Dev {
     } catch {
       throw Failure(error.description)
     }
+    Task.immediate(executorPreference: loop) {
+      await cluster.exit()
+      await ending.begin(because: .databaseEnded)
+    }
     do {
       let (key, service) = try await prepare(cluster, configuration)
       service.announce()
       show(key, at: service.address, cluster)
-      await ending.wait()
+      if await ending.wait() == .databaseEnded {
+        throw Failure(
+          "PostgreSQL has ended, by itself or by somebody else; its last words are in "
+            + "\(cluster.dataFolder)/server.log. The data stays; start again")
+      }
       Terminal.note("Stopping; the data stays in \(options.data).")
       // Nobody deals connections out to a development server: idle ones need no long grace.
       await service.drain(within: min(configuration.drain, .seconds(4)))

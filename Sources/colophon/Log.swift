@@ -7,6 +7,8 @@ import Synchronization
 /// for whoever reads it: where that one has stopped, lines are lost, and counted.
 final class Log: Sendable {
   private let lost = Mutex(0)
+  /// Whether a connection has been lost or refused: those of the start are no news.
+  private let hasTrouble = Atomic(false)
 
   func write(_ event: LogEvent) {
     switch event {
@@ -16,7 +18,12 @@ final class Log: Sendable {
 
   func write(_ event: PoolEvent) {
     switch event {
+    case .connected: break
+    default: hasTrouble.store(true, ordering: .relaxed)
+    }
+    switch event {
     case .connected(let role, let milliseconds):
+      guard hasTrouble.load(ordering: .relaxed) else { return }
       write("database: connected for \(role.rawValue) in \(milliseconds) ms")
     case .connectFailed(let role, let reason):
       write("database: cannot connect for \(role.rawValue): \(reason)")

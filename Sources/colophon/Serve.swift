@@ -22,7 +22,7 @@ struct Serve {
       throw Failure("the database did not become ready within 30 seconds")
     }
     service.announce()
-    await ending.wait()
+    _ = await ending.wait()
     Terminal.tryNote("Ending: requests under way are answered first.")
     await service.drain(within: configuration.drain)
     return .done

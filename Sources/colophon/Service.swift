@@ -16,6 +16,7 @@ struct Service {
   private let privateServer: Server<PrivateAPI>
   private let pools: [Pool]
   private let draining: Draining
+  private let loop: EventLoop
 
   /// Starts everything; returns when requests are answered. `loops.first` is the calling thread's.
   static func start(
@@ -54,7 +55,7 @@ struct Service {
     return Service(
       address: server.address, privateAddress: privateServer.address,
       contentAPI: apis[ObjectIdentifier(loops[0])]!, server: server,
-      privateServer: privateServer, pools: pools, draining: draining)
+      privateServer: privateServer, pools: pools, draining: draining, loop: loops[0])
   }
 
   /// Waits until the database answers; false when it does not within `patience`.
@@ -78,30 +79,61 @@ struct Service {
   /// Ends in order: not ready any more, then the requests under way, then the database's sessions.
   func drain(within bound: Duration) async {
     draining.begin()
+    let end = MonotonicInstant.now() + bound
     await server.drain(within: bound)
-    for pool in pools { await pool.close() }
+    await closePools(by: end)
     await privateServer.close()
   }
 }
 
-/// Waits for the signals that end the program.
+extension Service {
+  /// Disconnects from the database. A pool waits for calls under way, and a database that does not
+  /// answer may keep them beyond `end`: nobody is there any more to be told what became of them.
+  private func closePools(by end: MonotonicInstant) async {
+    let closed = Count()
+    for pool in pools {
+      Task.immediate(executorPreference: pool.loop) {
+        await pool.close()
+        closed.value.add(1, ordering: .relaxed)
+      }
+    }
+    while closed.value.load(ordering: .relaxed) < pools.count, .now() < end {
+      await loop.sleep(for: .milliseconds(5))
+    }
+  }
+
+  private final class Count: Sendable {
+    let value = Atomic(0)
+  }
+}
+
+/// Waits for what ends the program.
 actor Ending: LoopBound {
   nonisolated let loop: EventLoop
-  private var hasBegun = false
-  private var waiting: CheckedContinuation<Void, Never>?
+  private var cause: Cause?
+  private var waiting: CheckedContinuation<Cause, Never>?
+
+  enum Cause: Sendable {
+    case signal
+    /// The private PostgreSQL of `dev` runs no more.
+    case databaseEnded
+  }
 
   init(loop: EventLoop) { self.loop = loop }
 
-  /// Returns at the first SIGTERM or SIGINT. A second one ends the process at once.
-  func wait() async {
-    if hasBegun { return }
-    await withCheckedContinuation { waiting = $0 }
+  /// Returns what came first. A second signal ends the process at once.
+  func wait() async -> Cause {
+    if let cause { return cause }
+    return await withCheckedContinuation { waiting = $0 }
   }
 
-  func begin() {
-    if hasBegun { _exit(Colophon.Status.failed.rawValue) }
-    hasBegun = true
-    waiting?.resume()
+  func begin(because cause: Cause) {
+    if let first = self.cause {
+      if first == .signal, cause == .signal { _exit(Colophon.Status.failed.rawValue) }
+      return
+    }
+    self.cause = cause
+    waiting?.resume(returning: cause)
     waiting = nil
   }
 
@@ -109,7 +141,7 @@ actor Ending: LoopBound {
   static func start(on loop: EventLoop) async throws -> Ending {
     let ending = Ending(loop: loop)
     let signals = try Signals(Colophon.signals, on: loop) { _ in
-      ending.assumeIsolated { $0.begin() }
+      ending.assumeIsolated { $0.begin(because: .signal) }
     }
     try await signals.start()
     return ending

@@ -121,5 +121,43 @@ extension TheProgram {
         await cluster.stop()
       }
     }
+
+    @Test func `ends within its bound while the database is frozen`() async throws {
+      try await Stage.run { stage in
+        let cluster = try await TestCluster.start()
+        do {
+          let database = try await MadeDatabase.make(in: cluster, stage)
+          let served = try await stage.serve(
+            database.conninfo, ["COLOPHON_DRAIN_SECONDS": "1"])
+          // Every processor knows the key, so that the write gets as far as its transaction, where it
+          // waits for eight seconds: much longer than the bound.
+          for _ in 0..<32 {
+            let known = try await stage.get(
+              served.address, "/v1/posts", ["Authorization: Bearer \(database.key)"])
+            #expect(known.status == 200)
+          }
+          try await cluster.freeze()
+          let writer = try #require(await Wire.open(served.address, on: stage.loop))
+          await writer.send(
+            Message.send(
+              "PUT", "/v1/posts/a", key: database.key,
+              body: #"{"title":"A","body":"."}"#))
+          #expect(
+            await stage.comesToHold {
+              (try? await stage.health(served, "/readyz")) == 503
+            })
+          let start = MonotonicInstant.now()
+          await served.program.send(SIGTERM)
+          #expect(try await served.program.exit(within: .seconds(30)) == .status(0))
+          let took = MonotonicInstant.now() - start
+          note("with a frozen database and a bound of 1 s it ended \(took) after SIGTERM")
+          #expect(took < .seconds(4))
+        } catch {
+          await cluster.stop()
+          throw error
+        }
+        await cluster.stop()
+      }
+    }
   }
 }

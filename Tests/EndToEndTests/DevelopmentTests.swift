@@ -165,6 +165,22 @@ extension TheProgram {
       }
     }
 
+    @Test func `says so and ends when its PostgreSQL is ended by somebody else`() async throws {
+      try await Stage.run { stage in
+        let data = stage.folder + "/data"
+        let dev = try await stage.dev(data, ["--empty"])
+        _ = try await dev.address()
+        let postgres = try #require(OtherProcess.children(of: dev.pid).first)
+        OtherProcess.send(SIGQUIT, to: postgres)
+        #expect(try await dev.exit() == .status(1))
+        #expect(dev.errors.contains("PostgreSQL has ended"), "\(dev.errors)")
+        #expect(dev.errors.contains(data + "/server.log"))
+        #expect(runningWith(data) == [])
+        let next = try await stage.dev(data, ["--empty"])
+        #expect(try await stage.get(try await next.address(), "/v1/posts").status == 200)
+      }
+    }
+
     @Test func `as root, names a folder that PostgreSQL's user can reach`() async throws {
       // Whoever is not root can reach all folders of his own, and has nothing to be told.
       let isRoot = UserAccount.effectiveUser == 0

@@ -192,6 +192,32 @@ extension TheProgram {
       }
     }
 
+    @Test(arguments: ["127.0.0.1:0", "[::1]:0"])
+    func `says where it is, and calls itself as it is told to`(_ address: String) async throws {
+      try await Stage.run { stage in
+        let database = try await MadeDatabase.make()
+        let served = try await stage.serve(
+          database.conninfo,
+          [
+            "COLOPHON_LISTEN": address, "COLOPHON_PRIVATE_LISTEN": address,
+            "COLOPHON_PUBLIC_URL": "https://api.example.com/",
+          ])
+        #expect(try await stage.health(served, "/readyz") == 200)
+        let post = Message.send(
+          "POST", "/v1/posts", key: database.key,
+          body: #"{"title":"Named","body":".","status":"published"}"#)
+        let made = try await stage.ask(served.address, post)
+        #expect(made["location"] == "https://api.example.com/v1/posts/named")
+        let list = try await stage.get(served.address, "/v1/posts?limit=1")
+        #expect(list["link"]?.hasPrefix("<https://api.example.com/v1/posts?limit=1") == true)
+        // What is told to the machine is not told to strangers.
+        for path in ["/livez", "/readyz", "/metrics"] {
+          #expect(try await stage.get(served.address, path).status == 404)
+        }
+        #expect(try await stage.get(served.health, "/v1/posts").status == 404)
+      }
+    }
+
     @Test func `a port that is taken ends it`() async throws {
       try await Stage.run { stage in
         let database = try await MadeDatabase.make()

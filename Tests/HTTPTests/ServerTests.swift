@@ -193,7 +193,7 @@ import Testing
       let client = try site.client()
       let content = String(repeating: "a", count: 1 << 20)
       let opening = Task(executorPreference: site.loop) {
-        _ = await site.reached("/late")
+        _ = await site.eventually(on: site.loop) { site.probe.paths.contains("/late") }
         site.probe.open()
       }
       client.send(upload("/late", content))

@@ -132,12 +132,15 @@ struct Site {
     try outcome.get()
   }
 
-  /// Waits until something holds; false when it does not in time.
-  func eventually(_ condition: () async throws -> Bool) async rethrows -> Bool {
+  /// Waits until something holds; false when it does not in time. It waits on the clients' loop
+  /// unless told another.
+  func eventually(
+    on loop: EventLoop? = nil, _ condition: () async throws -> Bool
+  ) async rethrows -> Bool {
     let deadline = MonotonicInstant.now() + RawClient.patience
     while try await !condition() {
       if .now() > deadline { return false }
-      await clients.sleep(for: .milliseconds(2))
+      await (loop ?? clients).sleep(for: .milliseconds(2))
     }
     return true
   }

@@ -1,0 +1,26 @@
+import Glibc
+
+/// A value behind a lock of the system, for what a loop shares with other threads.
+///
+/// The standard library's `Mutex` would do as well, but it is a futex that ThreadSanitizer cannot see
+/// into: every hand-over of a job would be reported as a race. A pthread mutex it knows.
+@safe final class Locked<Value>: @unchecked Sendable {
+  private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private var value: Value
+
+  init(_ value: Value) {
+    self.value = value
+    unsafe pthread_mutex_init(lock, nil)
+  }
+
+  deinit {
+    unsafe pthread_mutex_destroy(lock)
+    unsafe lock.deallocate()
+  }
+
+  func withLock<Result>(_ body: (inout Value) -> Result) -> Result {
+    unsafe pthread_mutex_lock(lock)
+    defer { unsafe pthread_mutex_unlock(lock) }
+    return body(&value)
+  }
+}
