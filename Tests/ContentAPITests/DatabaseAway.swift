@@ -25,7 +25,8 @@ import Testing
     defer { loop.stop() }
     let database = try await cluster.makeDatabase()
     let connection = try await Connection.open(
-      database.conninfo, on: loop, deadline: .now() + .seconds(20))
+      database.conninfo, on: loop, deadline: .now() + .seconds(20),
+      settings: .patient)
     _ = try await Schema.migrate(connection, runtimeRole: "postgres")
     let key = APIKey(random: RandomBytes.make(30))
     try await KeyRegister(connection).create(name: "k", scopes: Scope.allCases, key: key)

@@ -211,7 +211,8 @@ struct Database: Sendable {
   static func run(_ body: (Database) async throws -> Void) async throws {
     try await TestCluster.shared.makeTemplate("runtime role") { conninfo in
       let connection = try await Connection.open(
-        conninfo, on: TestCluster.shared.loop, deadline: .now() + .seconds(20))
+        conninfo, on: TestCluster.shared.loop, deadline: .now() + .seconds(20),
+        settings: .patient)
       try await connection.script("create role colophon_test_runtime login")
       await connection.close()
     }
@@ -233,7 +234,8 @@ struct Database: Sendable {
   func connect(as role: String? = nil) async throws -> Connection {
     try await Connection.open(
       database.conninfo + (role.map { " user=" + $0 } ?? ""), on: loop,
-      deadline: .now() + .seconds(20))
+      deadline: .now() + .seconds(20),
+      settings: .patient)
   }
 
   /// All that the schema is, with its rights.

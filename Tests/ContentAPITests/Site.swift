@@ -57,7 +57,8 @@ actor Site: LoopBound {
     let loop = try EventLoop()
     try loop.start()
     let connection = try await Connection.open(
-      database.conninfo, on: loop, deadline: .now() + .seconds(20))
+      database.conninfo, on: loop, deadline: .now() + .seconds(20),
+      settings: .patient)
     var keys: [String] = []
     for scopes in [Scope.allCases, [.postsWrite], [.postsReadDrafts]] {
       let key = APIKey(random: RandomBytes.make(30))
@@ -98,7 +99,8 @@ actor Site: LoopBound {
 
   private static func makeTemplate(_ conninfo: String) async throws {
     let connection = try await Connection.open(
-      conninfo, on: TestCluster.shared.loop, deadline: .now() + .seconds(20))
+      conninfo, on: TestCluster.shared.loop, deadline: .now() + .seconds(20),
+      settings: .patient)
     try await connection.script("create role \(role) login")
     _ = try await Schema.migrate(connection, runtimeRole: role)
     // The one thing that is replaced: it moves when a test moves it, for every session at once.
@@ -217,7 +219,9 @@ actor Site: LoopBound {
 
   /// Another session of the superuser; the caller closes it.
   func connect() async throws -> Connection {
-    try await Connection.open(database.conninfo, on: loop, deadline: .now() + .seconds(20))
+    try await Connection.open(
+      database.conninfo, on: loop, deadline: .now() + .seconds(20),
+      settings: .patient)
   }
 
   /// What is wrong with listings and counters, worked out from the posts alone; empty when nothing
@@ -301,6 +305,17 @@ struct Answer: Sendable {
   var previous: String? { json["meta"]?["previous_cursor"]?.stringValue }
   var slug: String? { json["slug"]?.stringValue }
   var version: Int? { json["version"]?.integerValue }
+}
+
+extension SessionSettings {
+  /// For whoever prepares or looks, as `colophon migrate` does: the machine may be very busy.
+  static var patient: SessionSettings {
+    var settings = SessionSettings()
+    settings.statementTimeout = .seconds(60)
+    settings.lockTimeout = .seconds(60)
+    settings.idleInTransactionTimeout = .seconds(60)
+    return settings
+  }
 }
 
 /// So many may be inside at a time; the others wait for one to leave.
