@@ -88,20 +88,16 @@ struct PostFilters {
     return isFiltered || tags.count > 1 ? nil : tags.first ?? ""
   }
 
-  /// Whether the posts of the list are gathered from somewhere else than along an index of its order.
-  var isGathered: Bool { status != nil || !tags.isEmpty || !allTags.isEmpty }
-
   /// The parameters from $9 on of the statements in PostOrder.swift.
   var values: [Parameter] {
     func list(_ tags: [String]) -> Parameter { tags.isEmpty ? .null : .textArray(tags) }
     func date(_ instant: Instant?) -> Parameter {
       instant.map { .integer(Int($0.microseconds)) } ?? .null
     }
-    let values = [
+    return [
       list(tags), list(allTags), list(noTags), featured.map { .boolean($0) } ?? .null,
       type.map { .text($0) } ?? .null, date(publishedAfter), date(publishedBefore),
-      date(updatedAfter),
+      date(updatedAfter), status.map { .text($0.rawValue) } ?? .null,
     ]
-    return isGathered ? values + [status.map { .text($0.rawValue) } ?? .null] : values
   }
 }

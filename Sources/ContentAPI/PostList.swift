@@ -5,8 +5,8 @@ import Postgres
 /// `GET /v1/posts`: one page of a list.
 ///
 /// A list of all posts or of one tag by date is the common one: it walks along `listings` and asks
-/// `counters` how long it is, at the same cost whatever the size of the site. Every other list walks
-/// an index of `posts`, or gathers what few rows there can be and sorts them, and counts by looking.
+/// `counters` how long it is, at the same cost whatever the size of the site. Every other list is
+/// found among `posts` by whichever index suits its filters, and counted by looking.
 extension Posts {
   /// Every query parameter of the list.
   static let listParameters =
@@ -35,8 +35,8 @@ extension Posts {
       let statement = descends ? Self.newest : Self.oldest
       rows = try await pool.read(Call(statement, window), deadline: deadline)
     } else {
-      // Not known to be short, so it has a connection to itself.
-      let statement = order.statement(descends: descends, isGathered: filters.isGathered)
+      // Not known to be short, and best planned for its values: NULL filters fall away then.
+      let statement = order.statement(descends: descends)
       rows = try await pool.query(Call(statement, window + filters.values), deadline: deadline)
     }
     let page = try Page(rows, of: request, projection)

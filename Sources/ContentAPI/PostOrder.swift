@@ -10,11 +10,14 @@ enum PostOrder: Int, CaseIterable {
   /// By the place among the featured posts; a post without one stands behind all places.
   case featuredOrder
 
-  /// The key of a post `p`, as the indexes of schema.sql have it.
-  private func key(of source: Source) -> String {
+  /// The key of a post `p`, as the indexes of schema.sql have it. What the public sees has a date.
+  private var key: String {
     switch self {
-    case .publication where source == .index: "p.published_at"
-    case .publication: "coalesce(p.published_at, colophon.instant(\(Self.beyondAllDates)))"
+    case .publication:
+      """
+      case when $17::text is null then p.published_at
+              else coalesce(p.published_at, colophon.instant(\(Self.beyondAllDates))) end
+      """
     case .title: #"lower(p.title) collate "C""#
     case .update: "p.updated_at"
     case .featuredOrder: "coalesce(p.featured_order::bigint, \(Self.beyondAllPlaces))"
@@ -73,24 +76,12 @@ enum PostOrder: Int, CaseIterable {
   private static let beyondAllPlaces: Int64 = 2_147_483_648
   static let lowestID = "00000000-0000-0000-0000-000000000000"
 
-  func statement(descends: Bool, isGathered: Bool) -> Statement {
-    Self.statements[rawValue * 4 + (isGathered ? 2 : 0) + (descends ? 1 : 0)]
+  func statement(descends: Bool) -> Statement {
+    Self.statements[rawValue * 2 + (descends ? 1 : 0)]
   }
 
   static let statements = allCases.flatMap { order in
-    [
-      order.statement(of: .index, descends: false), order.statement(of: .index, descends: true),
-      order.statement(of: .gathered, descends: false),
-      order.statement(of: .gathered, descends: true),
-    ]
-  }
-
-  /// Where the posts of a list are found.
-  private enum Source: String {
-    /// Along the index of the order, as far as the page needs.
-    case index
-    /// In the lists of tags, among the drafts, in the trash; then sorted.
-    case gathered
+    [order.generalStatement(descends: false), order.generalStatement(descends: true)]
   }
 }
 
@@ -140,38 +131,18 @@ extension PostOrder {
   }
 
   /// The statement for a list under any filters.
-  private func statement(of source: Source, descends: Bool) -> Statement {
-    let isAhead = descends ? "<" : ">"
-    let keys: String
-    let count: String
-    switch source {
-    case .index:
-      let posts = "colophon.posts p where \(Self.isOut) and \(filters(of: source))"
-      keys = """
-        select \(key(of: source)) as key, p.id from \(posts)
-                  and (\(key(of: source)), p.id) \(isAhead) (\(cut), $7::uuid)
-        """
-      count = "(select count(*) from \(posts))"
-    case .gathered:
-      keys = "select m.key, m.id from matching m where (m.key, m.id) \(isAhead) (\(cut), $7::uuid)"
-      count = "(select count(*) from matching m)"
-    }
-    return page(
-      "posts.by_\(self).\(source.rawValue)\(descends ? ".descending" : "")", descends: descends,
-      preparing: source == .index
-        ? ""
-        : """
-        matching as materialized (
-          select \(key(of: source)) as key, p.id from (\(Self.gathered)) p
-          where \(filters(of: source))
-        ),
-
+  private func generalStatement(descends: Bool) -> Statement {
+    page(
+      "posts.by_\(self)\(descends ? ".descending" : "")", descends: descends,
+      source: """
+        select \(key) as key, p.id from colophon.posts p
+              where \(Self.filters)
+                and (\(key), p.id) \(descends ? "<" : ">") (\(cut), $7::uuid)
         """,
-      source: keys,
       total: """
         case when not $5::boolean then null
                 when $8::text is not null then \(Self.countedTotal)
-                else \(count) end
+                else (select count(*) from colophon.posts p where \(Self.filters)) end
         """, tag: "''")
   }
 
@@ -179,14 +150,13 @@ extension PostOrder {
   ///
   /// - Parameter tag: of the list whose next scheduled post may change this one.
   private func page(
-    _ name: String, descends: Bool, preparing: String = "", source: String, total: String,
-    tag: String
+    _ name: String, descends: Bool, source: String, total: String, tag: String
   ) -> Statement {
     let direction = descends ? " desc" : ""
     return Statement(
       name,
       """
-      with \(preparing)keys as (
+      with keys as (
         select k.key, k.id, row_number() over (order by k.key\(direction), k.id\(direction)) as place
         from (
               \(source)
@@ -230,65 +200,31 @@ extension PostOrder {
                 where l.tag = $8::text and not l.counted and l.published_at <= colophon.clock())
     """
 
-  /// What the public may see, in words that let the indexes of public posts be used.
-  private static let isOut = """
-    p.status = 'published' and p.trashed_at is null
-            and (p.counted or p.published_at <= colophon.clock())
-    """
-
-  /// The conditions of `PostFilters.values` but for the status, which only `gathered` knows.
-  private func filters(of source: Source) -> String {
-    let publishedAfter = "colophon.instant($14::bigint)"
-    let publishedBefore = "colophon.instant($15::bigint)"
-    let updatedAfter = "colophon.instant($16::bigint)"
-    // The order's own key is bounded in a way that the index understands.
-    let published =
-      self == .publication && source == .index
-      ? """
-      p.published_at > coalesce(\(publishedAfter), '-infinity')
-            and p.published_at < coalesce(\(publishedBefore), 'infinity')
-      """
-      : """
-      ($14::bigint is null or p.published_at > \(publishedAfter))
-            and ($15::bigint is null or p.published_at < \(publishedBefore))
-      """
-    let updated =
-      self == .update && source == .index
-      ? "p.updated_at > coalesce(\(updatedAfter), '-infinity')"
-      : "($16::bigint is null or p.updated_at > \(updatedAfter))"
-    return """
-      ($9::text[] is null or p.tags && $9::text[])
+  /// The conditions of `PostFilters.values`. Planned for its values, nothing remains of what is NULL,
+  /// and of the status only the one line that applies.
+  private static let filters = """
+    case
+              when $17::text is null or $17::text = 'published' then \(isOut)
+              when $17::text = 'draft' then p.status = 'draft' and p.trashed_at is null
+              when $17::text = 'scheduled' then
+                p.status = 'published' and p.trashed_at is null
+                  and not p.counted and p.published_at > colophon.clock()
+              when $17::text = 'trashed' then p.trashed_at is not null
+              when $17::text = 'all' then p.trashed_at is null
+            end
+            and ($9::text[] is null or p.tags && $9::text[])
             and ($10::text[] is null or p.tags @> $10::text[])
             and ($11::text[] is null or not p.tags && $11::text[])
             and ($12::boolean is null or p.featured = $12::boolean)
             and ($13::text is null or p.type = $13::text)
-            and \(published)
-            and \(updated)
-      """
-  }
+            and ($14::bigint is null or p.published_at > colophon.instant($14::bigint))
+            and ($15::bigint is null or p.published_at < colophon.instant($15::bigint))
+            and ($16::bigint is null or p.updated_at > colophon.instant($16::bigint))
+    """
 
-  /// Every post that can stand in a list of tags or of an editor. Each branch has an index of its own,
-  /// and is not looked at when its first condition does not hold.
-  private static let gathered = """
-
-          select p.* from colophon.posts p
-          where $17::text is null and \(isOut)
-            and p.id in (
-              select l.post_id from colophon.listings l
-              where l.tag = any(coalesce(($10::text[])[1:1], $9::text[])))
-          union all
-          select p.* from colophon.posts p
-          where $17::text in ('draft', 'all') and p.status = 'draft' and p.trashed_at is null
-          union all
-          select p.* from colophon.posts p
-          where $17::text in ('published', 'all') and \(isOut)
-          union all
-          select p.* from colophon.posts p
-          where $17::text in ('scheduled', 'all') and p.status = 'published'
-            and p.trashed_at is null and not p.counted and p.published_at > colophon.clock()
-          union all
-          select p.* from colophon.posts p
-          where $17::text = 'trashed' and p.trashed_at is not null
-
+  /// What the public may see, in words that let the indexes of public posts be used.
+  private static let isOut = """
+    (p.status = 'published' and p.trashed_at is null
+                and (p.counted or p.published_at <= colophon.clock()))
     """
 }

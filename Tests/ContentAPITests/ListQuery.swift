@@ -54,11 +54,7 @@ struct ListQuery {
     }
     if some() { excerptLength = random.chance(70) ? .random(in: 1...60, using: &random) : 1000 }
     if some() { count = Bool.random(using: &random) }
-    if some(90) {
-      limit =
-        random.chance(50)
-        ? .random(in: 1...5, using: &random) : .random(in: 1...100, using: &random)
-    }
+    if some(95) { limit = .random(in: 1...(random.chance(90) ? 8 : 100), using: &random) }
   }
 
   static let members = GeneratedPost().members.map(\.name)

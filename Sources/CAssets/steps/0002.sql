@@ -14,7 +14,12 @@ create index posts_by_featured_order
   on colophon.posts ((coalesce(featured_order::bigint, 2147483648)), id)
   where status = 'published' and trashed_at is null;
 
--- Drafts, for their list, which is short and sorted.
+-- What a few posts have in common, to gather and count them: that they are featured, several tags
+-- at once, that they are drafts.
+create index posts_featured on colophon.posts (id)
+  where featured and status = 'published' and trashed_at is null;
+create index posts_by_tags on colophon.posts using gin (tags)
+  where status = 'published' and trashed_at is null;
 create index posts_in_draft on colophon.posts (id) where status = 'draft' and trashed_at is null;
 
 -- What lies in the trash, for its list.
