@@ -1,58 +1,61 @@
-/// A place in a list, between two posts: the key of the post it was cut at and the direction to walk
-/// from there. Opaque to clients; bound to the filters it was made with.
+/// A place in a list, between two of its members: the key and the id of the one it was cut at and the
+/// direction to walk from there. Opaque to clients; bound to the filters and the order it was made
+/// with.
 package struct Cursor: Sendable, Equatable {
   package enum Direction: UInt8, Sendable { case forward = 0, backward = 1 }
 
   package let direction: Direction
   /// A hash of the list's filters and order.
-  let filters: UInt64
-  /// Microseconds since 1970.
-  package let publishedAt: Int64
+  private let filters: UInt64
+  /// What the list is sorted by, as text. Whoever walks by it knows which texts can be keys.
+  package let key: String
   /// Sixteen bytes, a UUID.
   private let id: [UInt8]
 
-  /// A cursor behind, or before, the post of this key; nil when `id` is no UUID.
-  package init?(direction: Direction, filters: String, publishedAt: Int, id: String) {
+  /// A cursor behind, or before, the member of this key; nil when `id` is no UUID.
+  package init?(direction: Direction, filters: String, key: String, id: String) {
     guard let id = Self.bytes(ofUUID: id) else { return nil }
     self.direction = direction
     self.filters = FNV1a.hash(filters.utf8)
-    self.publishedAt = Int64(publishedAt)
+    self.key = key
     self.id = id
   }
 
   /// Reads what `text` writes; nil for everything else, and for a cursor of other filters.
   package init?(_ text: String, filters: String) {
-    guard let bytes = Base64URL.decode(text), bytes.count == Self.size, bytes[0] == Self.format,
-      let direction = Direction(rawValue: bytes[1]),
-      FNV1a.hash(bytes[..<34]) & 0xffff_ffff == Self.number(bytes[34...]),
-      Self.number(bytes[2..<10]) == FNV1a.hash(filters.utf8)
+    guard let bytes = Base64URL.decode(text), bytes.count >= Self.keyOffset + Self.checkSize,
+      bytes[0] == Self.format, let direction = Direction(rawValue: bytes[1])
     else { return nil }
+    let checkOffset = bytes.count - Self.checkSize
     self.direction = direction
     self.filters = Self.number(bytes[2..<10])
-    let publishedAt = Int64(bitPattern: Self.number(bytes[10..<18]))
-    guard Instant(microseconds: publishedAt) != nil else { return nil }
-    self.publishedAt = publishedAt
-    id = Array(bytes[18..<34])
+    id = Array(bytes[10..<Self.keyOffset])
+    guard FNV1a.hash(bytes[..<checkOffset]) & 0xffff_ffff == Self.number(bytes[checkOffset...]),
+      self.filters == FNV1a.hash(filters.utf8),
+      let key = String(validating: bytes[Self.keyOffset..<checkOffset], as: UTF8.self)
+    else { return nil }
+    self.key = key
   }
 
-  private init(direction: Direction, filters: UInt64, publishedAt: Int64, id: [UInt8]) {
+  private init(direction: Direction, filters: UInt64, key: String, id: [UInt8]) {
     self.direction = direction
     self.filters = filters
-    self.publishedAt = publishedAt
+    self.key = key
     self.id = id
   }
 
   /// The cursor to all that lies on the other side: the way back from a page that turned out empty.
-  /// A cursor leaves out the post it was cut at, which belongs to this side then, so its id is one
+  /// A cursor leaves out the member it was cut at, which belongs to this side then, so its id is one
   /// further; nil when there is none.
-  package var reversed: Cursor? {
-    let isForward = direction == .forward
+  ///
+  /// - Parameter descending: whether the walk that found nothing goes from high keys to low ones.
+  package func reversed(descending: Bool) -> Cursor? {
     var id = id
     for index in id.indices.reversed() {
-      id[index] = isForward ? id[index] &- 1 : id[index] &+ 1
-      if id[index] != (isForward ? 0xff : 0) {
+      id[index] = descending ? id[index] &- 1 : id[index] &+ 1
+      if id[index] != (descending ? 0xff : 0) {
         return Cursor(
-          direction: isForward ? .backward : .forward, filters: filters, publishedAt: publishedAt,
+          direction: direction == .forward ? .backward : .forward, filters: filters, key: key,
           id: id)
       }
     }
@@ -62,17 +65,10 @@ package struct Cursor: Sendable, Equatable {
   /// As it stands in a query.
   package var text: String {
     var bytes: [UInt8] = [Self.format, direction.rawValue]
-    for shift in stride(from: 56, through: 0, by: -8) {
-      bytes.append(UInt8(truncatingIfNeeded: filters >> UInt64(shift)))
-    }
-    for shift in stride(from: 56, through: 0, by: -8) {
-      bytes.append(UInt8(truncatingIfNeeded: publishedAt >> Int64(shift)))
-    }
+    Self.append(filters, size: 8, to: &bytes)
     bytes += id
-    let check = FNV1a.hash(bytes)
-    for shift in stride(from: 24, through: 0, by: -8) {
-      bytes.append(UInt8(truncatingIfNeeded: check >> UInt64(shift)))
-    }
+    bytes += key.utf8
+    Self.append(FNV1a.hash(bytes), size: Self.checkSize, to: &bytes)
     return Base64URL.encode(bytes)
   }
 
@@ -84,11 +80,19 @@ package struct Cursor: Sendable, Equatable {
     }.joined()
   }
 
-  private static let format: UInt8 = 1
-  private static let size = 38
+  private static let format: UInt8 = 2
+  private static let keyOffset = 26
+  private static let checkSize = 4
 
   private static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 {
     bytes.reduce(0) { $0 << 8 | UInt64($1) }
+  }
+
+  /// The lowest bytes of a number, most significant first.
+  private static func append(_ number: UInt64, size: Int, to bytes: inout [UInt8]) {
+    for place in (0..<size).reversed() {
+      bytes.append(UInt8(truncatingIfNeeded: number >> UInt64(8 * place)))
+    }
   }
 
   private static func bytes(ofUUID text: String) -> [UInt8]? {
@@ -125,7 +129,6 @@ package enum Base64URL {
     return String(decoding: text, as: UTF8.self)
   }
 
-  /// The bytes that `encode` makes this text of; nil when there are none.
   package static func decode(_ text: String) -> [UInt8]? {
     var bytes: [UInt8] = []
     var buffer: UInt32 = 0

@@ -4,7 +4,8 @@ package import EventLoop
 ///
 /// Three classes of calls keep out of each other's way. Short reads of all requests are pipelined
 /// over few shared connections, with one Sync for each connection and tick. A `query` has a
-/// connection to itself for one statement, a `transaction` for its whole duration.
+/// connection to itself for one statement, which is planned for its values; a `transaction` has one
+/// for its whole duration.
 ///
 /// Connections heal in the background: while none stands, one at a time is tried; callers wait only
 /// as long as the last attempt has not failed. Cancellation of a task ends no call: deadlines do.
@@ -25,7 +26,7 @@ package actor Pool: LoopBound {
   package nonisolated let loop: EventLoop
   let settings: PoolSettings
   let observer: @Sendable (PoolEvent) -> Void
-  private let parameters: Result<ConnectionParameters, PostgresError>
+  private let parameters: Result<[PoolRole: ConnectionParameters], PostgresError>
   private let statements: [Statement]
 
   var slots: [Slot]
@@ -63,7 +64,13 @@ package actor Pool: LoopBound {
     self.observer = observer
     self.statements = Session.statements + statements
     do throws(PostgresError) {
-      parameters = .success(try ConnectionParameters(conninfo, settings: settings.session))
+      var parameters: [PoolRole: ConnectionParameters] = [:]
+      for role in PoolRole.allCases {
+        var session = settings.session
+        session.plansForValues = role == .query
+        parameters[role] = try ConnectionParameters(conninfo, settings: session)
+      }
+      self.parameters = .success(parameters)
     } catch {
       parameters = .failure(error)
     }
@@ -186,7 +193,7 @@ package actor Pool: LoopBound {
   // Connecting
 
   private func connectWhatIsDue(_ now: MonotonicInstant) {
-    let parameters: ConnectionParameters
+    let parameters: [PoolRole: ConnectionParameters]
     switch self.parameters {
     case .success(let value): parameters = value
     case .failure(let error):
@@ -199,7 +206,9 @@ package actor Pool: LoopBound {
       let standing = slots.contains { $0.stands }
       guard connecting < (standing ? 2 : 1), standing || now >= nextAttempt else { return }
       let due = slots.indices.filter { slots[$0].session == nil && slots[$0].due <= now }
-      guard let index = due.min(by: { slots[$0].due < slots[$1].due }) else { return }
+      guard let index = due.min(by: { slots[$0].due < slots[$1].due }),
+        let parameters = parameters[slots[index].role]
+      else { return }
       slots[index].lastAttempt = now
       slots[index].session = Session(
         parameters, firstCandidate: bestCandidate, statements: statements, isPipelined: true,

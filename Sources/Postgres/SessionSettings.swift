@@ -14,6 +14,9 @@ package struct SessionSettings: Sendable {
   package var idleInTransactionTimeout: Duration = .seconds(10)
   /// How soon a server notices in the middle of a statement that its client is gone.
   package var connectionCheckInterval: Duration = .seconds(2)
+  /// Whether a statement is planned for the values of each execution instead of once for all. That
+  /// costs it a millisecond or two, and pays where different values want different indexes.
+  package var plansForValues = false
   /// `target_session_attrs` unless the operator named one.
   package var targetSessionAttributes = "any"
 
@@ -22,7 +25,7 @@ package struct SessionSettings: Sendable {
   /// The value of the connection option `options`, around the operator's own.
   func options(around own: String) -> String {
     var ours = [
-      ("plan_cache_mode", "force_generic_plan"),
+      ("plan_cache_mode", plansForValues ? "force_custom_plan" : "force_generic_plan"),
       ("jit", "off"),
       // A plan made while a table was small is kept while it grows; every statement has its index.
       ("enable_seqscan", "off"),

@@ -263,9 +263,12 @@ struct Answer: Sendable {
   let body: [UInt8]
   /// In the order in which they are sent.
   let fields: [(name: String, value: String)]
+  /// The body as JSON; null when it is none.
+  let json: JSONValue
 
   init(_ response: Response) {
     status = response.status
+    json = (try? JSONReader.read(response.body.span)) ?? .null
     body = response.body
     fields = response.fields.map { ($0.name.text, $0.value.text) }
   }
@@ -277,9 +280,6 @@ struct Answer: Sendable {
   }
 
   var text: String { String(decoding: body, as: UTF8.self) }
-
-  /// The body as JSON; null when it is none.
-  var json: JSONValue { (try? JSONReader.read(body.span)) ?? .null }
 
   /// The end of the problem's type, nil for another answer.
   var problem: String? {

@@ -148,7 +148,8 @@ create table colophon.posts (
     published_at >= '0001-01-01T00:00:00Z' and published_at < '10000-01-01T00:00:00Z'),
   constraint posts_tags_count check (cardinality(tags) <= 32),
   constraint posts_tags_form check (
-    array_to_string(tags, ',', '!') ~ '^([a-z0-9]+(-[a-z0-9]+)*(,[a-z0-9]+(-[a-z0-9]+)*)*)?$'),
+    array_to_string(tags, ',', '!') ~ '^([a-z0-9]+(-[a-z0-9]+)*(,[a-z0-9]+(-[a-z0-9]+)*)*)?$'
+    and '' <> all (tags)),
   constraint posts_cover_image_url_length check (length(cover_image_url) <= 2048),
   constraint posts_cover_image_alt_needs_url check (
     cover_image_alt is null or cover_image_url is not null),
