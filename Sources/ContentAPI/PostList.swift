@@ -30,16 +30,18 @@ extension Posts {
       .text(request.cursor?.key ?? first), .text(request.cursor?.idText ?? PostOrder.lowestID),
       filters.counter.map { .text($0) } ?? .null,
     ]
+    let isCommon = filters.counter != nil && order == .publication
+    let select =
+      isCommon
+      ? Call(descends ? Self.newest : Self.oldest, window)
+      : Call(order.statement(descends: descends), window + filters.values)
     let deadline = MonotonicInstant.now() + Self.patience
-    let rows: Rows
-    if filters.counter != nil, order == .publication {
-      let statement = descends ? Self.newest : Self.oldest
-      rows = try await pool.read(Call(statement, window), deadline: deadline)
-    } else {
-      // Not known to be short, and best planned for its values: NULL filters fall away then.
-      let statement = order.statement(descends: descends)
-      rows = try await pool.query(Call(statement, window + filters.values), deadline: deadline)
-    }
+    // What is not known to be short gets a connection to itself, on which it is planned for its
+    // values: filters that are NULL fall away then.
+    let rows =
+      isCommon && !projection.names("body")
+      ? try await pool.read(select, deadline: deadline)
+      : try await pool.query(select, deadline: deadline)
     let page = try Page(rows, of: request, projection)
     let parameters = query.repeated(
       PostFilters.parameters + ["fields", "excerpt_length", "count"])

@@ -20,7 +20,7 @@ struct SeededGenerator: RandomNumberGenerator {
 }
 
 /// A post that the test made, with everything that an answer says of it.
-struct GeneratedPost {
+final class GeneratedPost {
   var id = ""
   var slug = ""
   var type = ""
@@ -88,7 +88,7 @@ struct GeneratedPost {
     }
     let titles = (0..<count / 4).map { _ in title(&random) }
     return (0..<count).map { number in
-      var post = GeneratedPost()
+      let post = GeneratedPost()
       let digits = String(random.next(), radix: 16) + String(random.next(), radix: 16)
       let hex = Array((digits + String(repeating: "0", count: 32)).utf8.prefix(32))
       post.id = [0..<8, 8..<12, 12..<16, 16..<20, 20..<32]

@@ -138,9 +138,11 @@ struct ListQuery {
       func sorted<Key: Comparable>(
         _ ascends: Bool, _ key: (GeneratedPost) -> Key
       ) -> [GeneratedPost] {
-        let sorted = posts.map { (key($0), $0.id, $0) }
-          .sorted { ($0.0, $0.1) < ($1.0, $1.1) }.map(\.2)
-        return ascends ? sorted : sorted.reversed()
+        let keys = posts.map(key)
+        let places = posts.indices.sorted { one, other in
+          keys[one] == keys[other] ? posts[one].id < posts[other].id : keys[one] < keys[other]
+        }
+        return (ascends ? places : places.reversed()).map { posts[$0] }
       }
       self.posts = [
         "-published_at": sorted(false) { $0.publishedAt ?? .max },

@@ -40,6 +40,17 @@ private let terminate = """
     await pool.close()
   }
 
+  @Test func `are planned once for all values, queries for the values of each`() async throws {
+    let database = try await TestCluster.shared.makeDatabase()
+    let mode = Statement("mode", "select current_setting('plan_cache_mode')")
+    let pool = try await StagedPool.ready(database.conninfo, [mode]).pool
+    let read = try await pool.read(Call(mode), deadline: Stage.soon)
+    #expect(read.text(0, 0) == "force_generic_plan")
+    let query = try await pool.query(Call(mode), deadline: Stage.soon)
+    #expect(query.text(0, 0) == "force_custom_plan")
+    await pool.close()
+  }
+
   @Test func `of one tick leave with one Sync`() async throws {
     let database = try await TestCluster.shared.makeDatabase()
     var settings = PoolSettings()
