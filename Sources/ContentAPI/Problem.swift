@@ -87,8 +87,8 @@ package struct Problem: Error, Sendable {
       case .methodNotAllowed: "The path does not answer this method"
       case .notAcceptable: "Accept excludes every form there is"
       case .requestTimeout: "The request took too long to arrive"
-      case .slugTaken: "The slug belongs to another post"
-      case .preconditionFailed: "The post is not in the state you require"
+      case .slugTaken: "The slug is taken"
+      case .preconditionFailed: "What is there is not in the state you require"
       case .contentTooLarge: "The body is too large"
       case .uriTooLong: "The request target is too long"
       case .unsupportedMediaType: "The body's type or coding is not supported"
@@ -190,6 +190,7 @@ extension Problem {
     case .server(let error):
       // Locks that others hold and transactions that others undid pass; what remains is ours.
       switch error.sqlState {
+      case "23505" where error.constraint?.hasSuffix("_slug_unique") == true: self = .slugTaken
       case "55P03", "57014", "40001", "40P01", "53300", "53200", "53100": self = .unavailable
       default: self = .internalError
       }
@@ -213,6 +214,10 @@ extension Problem {
 
   static let internalError = Problem(
     .internalError, "The fault is logged under this request's id.")
+
+  static let slugTaken = Problem(
+    .slugTaken, "This slug is taken.",
+    faults: [Fault(place: .pointer("/slug"), detail: "This slug is taken.")])
 
   static let unavailable = Problem(
     .unavailable, "The database cannot be asked in time. Nothing was changed.",

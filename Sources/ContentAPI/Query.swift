@@ -36,6 +36,37 @@ struct Query {
     return number
   }
 
+  /// `true` or `false`; nil when the parameter is absent.
+  mutating func boolean(_ name: String) -> Bool? {
+    choice(name, of: ["true", "false"]).map { $0 == "true" }
+  }
+
+  /// One of `choices`; nil when the parameter is absent.
+  mutating func choice(_ name: String, of choices: [String]) -> String? {
+    guard let text = values[name] else { return nil }
+    guard let choice = choices.first(where: { $0.utf8.elementsEqual(text.utf8) }) else {
+      refuse(name, "One of these is expected: \(choices.joined(separator: ", ")).")
+      return nil
+    }
+    return choice
+  }
+
+  /// One to 32 slugs of at most `limit` characters with commas between them, each kept once; empty
+  /// when the parameter is absent.
+  mutating func slugs(_ name: String, limit: Int) -> [String] {
+    guard let text = values[name] else { return [] }
+    var slugs: [String] = []
+    for slug in text.split(separator: ",", omittingEmptySubsequences: false).map(String.init) {
+      guard Slug.isValid(slug, limit: limit) else {
+        refuse(name, "Slugs separated by commas are expected: \(Slug.rule).")
+        return []
+      }
+      if !slugs.contains(slug) { slugs.append(slug) }
+    }
+    if slugs.count > 32 { refuse(name, "At most 32 slugs are expected.") }
+    return slugs
+  }
+
   mutating func refuse(_ name: String, _ detail: String) {
     faults.append(Fault(place: .parameter(name), detail: detail))
   }

@@ -66,6 +66,7 @@ struct RouteCall: Sendable {
 
 extension MediaType {
   static let json = MediaType("application/json")!
+  static let mergePatch = MediaType("application/merge-patch+json")!
   static let markdown = MediaType("text/markdown")!
   static let yaml = MediaType("application/yaml")!
 }

@@ -20,7 +20,8 @@ struct MemberNames {
     return true
   }
 
-  private struct Name: Hashable {
+  /// A name as a key: equal when both have the same Unicode scalars.
+  struct Name: Hashable {
     let text: String
 
     static func == (left: Name, right: Name) -> Bool {
