@@ -11,13 +11,13 @@ import Synchronization
 package struct ContentAPI: Responder {
   /// The map of the API. openapi.yaml says the same for people, and a test compares the two.
   package static let routes: [Route] = [
-    Route(.get, "/v1/posts", parameters: ["limit", "cursor", "tag"]) {
+    Route(.get, "/v1/posts", parameters: Posts.listParameters) {
       try await $0.posts.list($1)
     },
     Route(.post, "/v1/posts", access: .scope(.postsWrite), reads: [.json, .markdown]) {
       try await $0.posts.create($1)
     },
-    Route(.get, "/v1/posts/{slug}") { try await $0.posts.show($1) },
+    Route(.get, "/v1/posts/{slug}", parameters: ["fields"]) { try await $0.posts.show($1) },
     Route(
       .put, "/v1/posts/{slug}", access: .scope(.postsWrite), reads: [.json, .markdown]
     ) { try await $0.posts.replace($1) },
@@ -161,14 +161,7 @@ package struct ContentAPI: Responder {
   }
 
   private static func authorize(_ caller: Caller, for route: Route) throws {
-    guard case .scope(let scope) = route.access else { return }
-    switch caller {
-    case .anonymous: throw Problem.unauthorized
-    case .principal(let principal):
-      guard principal.scopes.contains(scope) else {
-        throw Problem(.forbidden, "This needs a key with the scope \(scope.rawValue).")
-      }
-    }
+    if case .scope(let scope) = route.access { try caller.require(scope) }
   }
 
   /// What can be refused before the content is read.

@@ -1,51 +1,47 @@
-/// A place in a list, between two posts: the key of the post it was cut at and the direction to walk
-/// from there. Opaque to clients; bound to the filters it was made with.
+/// A place in a list, between two of its members: the key and the id of the one it was cut at and the
+/// direction to walk from there. Opaque to clients; bound to the filters and the order it was made
+/// with.
 struct Cursor: Equatable {
   enum Direction: UInt8 { case forward = 0, backward = 1 }
 
   let direction: Direction
   /// Of the list's filters and order.
   let filters: UInt64
-  let publishedAt: Int64
+  /// What the list is sorted by, as text. Whoever walks by it knows which texts can be keys.
+  let key: String
   /// Sixteen bytes, a UUID.
   let id: [UInt8]
 
-  init?(direction: Direction, filters: String, publishedAt: Int, id: String) {
+  init?(direction: Direction, filters: String, key: String, id: String) {
     guard let id = Self.bytes(ofUUID: id) else { return nil }
     self.direction = direction
     self.filters = FNV1a.hash(filters.utf8)
-    self.publishedAt = Int64(publishedAt)
+    self.key = key
     self.id = id
   }
 
   /// Reads what `text` writes; nil for everything else, and for a cursor of other filters.
   init?(_ text: String, filters: String) {
-    guard let bytes = Base64URL.decode(text), bytes.count == Self.size, bytes[0] == Self.format,
-      let direction = Direction(rawValue: bytes[1]),
-      FNV1a.hash(bytes[..<34]) & 0xffff_ffff == Self.number(bytes[34...]),
-      Self.number(bytes[2..<10]) == FNV1a.hash(filters.utf8)
+    guard let bytes = Base64URL.decode(text), bytes.count >= Self.keyOffset + Self.checkSize,
+      bytes[0] == Self.format, let direction = Direction(rawValue: bytes[1])
     else { return nil }
+    let checkOffset = bytes.count - Self.checkSize
     self.direction = direction
     self.filters = Self.number(bytes[2..<10])
-    let publishedAt = Int64(bitPattern: Self.number(bytes[10..<18]))
-    guard Instant(microseconds: publishedAt) != nil else { return nil }
-    self.publishedAt = publishedAt
-    id = Array(bytes[18..<34])
+    id = Array(bytes[10..<Self.keyOffset])
+    guard FNV1a.hash(bytes[..<checkOffset]) & 0xffff_ffff == Self.number(bytes[checkOffset...]),
+      self.filters == FNV1a.hash(filters.utf8),
+      let key = String(validating: bytes[Self.keyOffset..<checkOffset], as: UTF8.self)
+    else { return nil }
+    self.key = key
   }
 
   var text: String {
     var bytes: [UInt8] = [Self.format, direction.rawValue]
-    for shift in stride(from: 56, through: 0, by: -8) {
-      bytes.append(UInt8(truncatingIfNeeded: filters >> UInt64(shift)))
-    }
-    for shift in stride(from: 56, through: 0, by: -8) {
-      bytes.append(UInt8(truncatingIfNeeded: publishedAt >> Int64(shift)))
-    }
+    Self.append(filters, size: 8, to: &bytes)
     bytes += id
-    let check = FNV1a.hash(bytes)
-    for shift in stride(from: 24, through: 0, by: -8) {
-      bytes.append(UInt8(truncatingIfNeeded: check >> UInt64(shift)))
-    }
+    bytes += key.utf8
+    Self.append(FNV1a.hash(bytes), size: Self.checkSize, to: &bytes)
     return Base64URL.encode(bytes)
   }
 
@@ -57,11 +53,19 @@ struct Cursor: Equatable {
     }.joined()
   }
 
-  private static let format: UInt8 = 1
-  private static let size = 38
+  private static let format: UInt8 = 2
+  private static let keyOffset = 26
+  private static let checkSize = 4
 
   private static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 {
     bytes.reduce(0) { $0 << 8 | UInt64($1) }
+  }
+
+  /// The lowest bytes of a number, most significant first.
+  private static func append(_ number: UInt64, size: Int, to bytes: inout [UInt8]) {
+    for place in (0..<size).reversed() {
+      bytes.append(UInt8(truncatingIfNeeded: number >> UInt64(8 * place)))
+    }
   }
 
   private static func bytes(ofUUID text: String) -> [UInt8]? {

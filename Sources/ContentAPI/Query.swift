@@ -51,6 +51,20 @@ struct Query {
     return choice
   }
 
+  /// An instant of RFC 3339; nil when the parameter is absent.
+  mutating func instant(_ name: String) -> Instant? {
+    guard let text = values[name] else { return nil }
+    do throws(InstantError) {
+      return try Instant(rfc3339: text)
+    } catch {
+      refuse(
+        name,
+        "An instant such as 2026-03-12T09:00:00Z or 2026-03-12T11:00:00%2B02:00 is expected, but "
+          + "\(error).")
+      return nil
+    }
+  }
+
   /// One to 32 slugs of at most `limit` characters with commas between them, each kept once; empty
   /// when the parameter is absent.
   mutating func slugs(_ name: String, limit: Int) -> [String] {
@@ -65,6 +79,25 @@ struct Query {
     }
     if slugs.count > 32 { refuse(name, "At most 32 slugs are expected.") }
     return slugs
+  }
+
+  /// Those of the parameters `names` that are there, as a link to another page repeats them.
+  func repeated(_ names: [String]) -> [String] {
+    names.compactMap { name in values[name].map { name + "=" + Self.encoded($0) } }
+  }
+
+  /// What RFC 3986 lets stand in a query, without what a form would read as something else.
+  private static func encoded(_ text: String) -> String {
+    var encoded: [UInt8] = []
+    for byte in text.utf8 {
+      if byte.isLetter || byte.isDigit || "-._~,:".utf8.contains(byte) {
+        encoded.append(byte)
+      } else {
+        let digits = Array("0123456789ABCDEF".utf8)
+        encoded += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+      }
+    }
+    return String(decoding: encoded, as: UTF8.self)
   }
 
   mutating func refuse(_ name: String, _ detail: String) {

@@ -12,6 +12,13 @@ enum Caller: Sendable {
     return false
   }
 
+  /// Throws 401 for nobody and 403 for somebody who may not.
+  func require(_ scope: Scope) throws(Problem) {
+    if has(scope) { return }
+    if isAnonymous { throw Problem.unauthorized }
+    throw Problem(.forbidden, "This needs a key with the scope \(scope.rawValue).")
+  }
+
   var isAnonymous: Bool {
     if case .anonymous = self { return true }
     return false

@@ -1,18 +1,21 @@
 -- From version 1 to version 2: the other orders of lists, former slugs, projects, the writer's profile
 -- and newsletter text. A program of version 1 knows none of this and goes on working beside it.
 
--- The other orders in which a list of posts can be walked, each with the id that breaks ties. They
--- hold what the public may see now or later; editors' lists of drafts are short and sorted.
+-- The orders in which a list of posts can be walked under filters that no counter knows, each with
+-- the id that breaks ties. They hold what the public may see now or later.
+create index posts_by_publication on colophon.posts (published_at, id)
+  where status = 'published' and trashed_at is null;
 create index posts_by_title on colophon.posts ((lower(title) collate "C"), id)
   where status = 'published' and trashed_at is null;
 create index posts_by_update on colophon.posts (updated_at, id)
   where status = 'published' and trashed_at is null;
-create index posts_by_featured_order on colophon.posts (featured_order, id)
+-- Posts without a place come behind the last place there is.
+create index posts_by_featured_order
+  on colophon.posts ((coalesce(featured_order::bigint, 2147483648)), id)
   where status = 'published' and trashed_at is null;
 
--- Lists by several tags at once: all of some, none of others.
-create index posts_by_tags on colophon.posts using gin (tags)
-  where status = 'published' and trashed_at is null;
+-- Drafts, for their list, which is short and sorted.
+create index posts_in_draft on colophon.posts (id) where status = 'draft' and trashed_at is null;
 
 -- What lies in the trash, for its list.
 create index posts_in_trash on colophon.posts (trashed_at, id) where trashed_at is not null;

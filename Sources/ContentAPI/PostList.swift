@@ -1,0 +1,58 @@
+import EventLoop
+import HTTP
+import Postgres
+
+/// `GET /v1/posts`: one page of a list.
+///
+/// A list of all posts or of one tag by date is the common one: it walks along `listings` and asks
+/// `counters` how long it is, at the same cost whatever the size of the site. Every other list walks
+/// an index of `posts`, or gathers what few rows there can be and sorts them, and counts by looking.
+extension Posts {
+  /// Every query parameter of the list.
+  static let listParameters =
+    PostFilters.parameters + ["fields", "excerpt_length", "count", "limit", "cursor", "page"]
+
+  func list(_ call: RouteCall) async throws -> Response {
+    var query = Query(call.head.target, allows: call.route.parameters)
+    let filters = PostFilters(&query)
+    if filters.status != nil { try call.caller.require(.postsReadDrafts) }
+    let projection = Projection(&query, of: Self.members)
+    let order = filters.sort.order
+    let request = PageRequest(&query, filters: filters.identity, isKey: order.isKey)
+    try query.finish()
+
+    let descends = filters.sort.isDescending != request.isBackward
+    let first = descends ? order.highest : order.lowest
+    let window: [Parameter] = [
+      .integer(request.limit), .integer(request.offset), .integer(request.isBackward ? -1 : 1),
+      .boolean(projection.names("body")), .boolean(request.counts),
+      .text(request.cursor?.key ?? first), .text(request.cursor?.idText ?? PostOrder.lowestID),
+      filters.counter.map { .text($0) } ?? .null,
+    ]
+    let deadline = MonotonicInstant.now() + Self.patience
+    let rows: Rows
+    if filters.counter != nil, order == .publication {
+      let statement = descends ? Self.newest : Self.oldest
+      rows = try await pool.read(Call(statement, window), deadline: deadline)
+    } else {
+      // Not known to be short, so it has a connection to itself.
+      let statement = order.statement(descends: descends, isGathered: filters.isGathered)
+      rows = try await pool.query(Call(statement, window + filters.values), deadline: deadline)
+    }
+    let page = try Page(rows, of: request, projection)
+    let parameters = query.repeated(
+      PostFilters.parameters + ["fields", "excerpt_length", "count"])
+    return try Representation(
+      body: page.json, mediaType: .json, tag: page.tag, changesIn: page.changesIn,
+      isPublic: call.caller.isAnonymous,
+      fields: [
+        "Link": request.links(page, address: publicURL + "/v1/posts", parameters: parameters)
+      ]
+    ).answer(to: call.head)
+  }
+
+  private static let newest = PostOrder.commonStatement("posts.newest", descends: true)
+  private static let oldest = PostOrder.commonStatement("posts.oldest", descends: false)
+
+  static let listStatements = [newest, oldest] + PostOrder.statements
+}
