@@ -15,21 +15,14 @@ package struct Projects: Sendable {
 
   func list(_ call: RouteCall) async throws -> Response {
     var query = Query(call.head.target, allows: call.route.parameters)
-    var filters: [(String, String)] = []
     let featured = query.boolean("featured")
-    if let featured { filters.append(("featured", "\(featured)")) }
     let tags = query.slugs("tag", limit: Slug.maximumTagLength)
-    if !tags.isEmpty { filters.append(("tag", tags.joined(separator: ","))) }
-    let list = ShortList("/v1/projects", filters: filters, &query)
-    try query.finish()
-    let rows = try await pool.read(
-      list.call(
-        Self.list,
-        [
-          featured.map { .boolean($0) } ?? .null,
-          tags.isEmpty ? .null : .text(tags.joined(separator: ",")),
-        ]), deadline: .now() + Self.patience)
-    return try list.shown(rows, to: call, publicURL: publicURL)
+    return try await Self.list.page(
+      of: call, query, filters: ["featured", "tag"],
+      identity: "projects?featured=\(featured.map { "\($0)" } ?? "")&tag=\(tags.sorted())",
+      values: [
+        featured.map { .boolean($0) } ?? .null, tags.isEmpty ? .null : .textArray(tags),
+      ], address: publicURL + "/v1/projects", pool: pool)
   }
 
   // GET /v1/projects/{slug}
@@ -136,7 +129,7 @@ package struct Projects: Sendable {
   }
 
   static let statements =
-    list.all + [show, reserve, create, lock, update, delete]
+    list.statements + [show, reserve, create, lock, update, delete]
 
   // What a project is in SQL; `p` is the row.
 
@@ -159,14 +152,14 @@ package struct Projects: Sendable {
   private static let show = Statement(
     "projects.show", document(of: "colophon.projects p where p.slug = $1::text"))
 
-  /// $3 whether featured, $4 tags joined by commas, of which one is enough; null for all projects.
-  private static let list = ShortList.Statements(
+  /// $3 whether featured, $4 tags, of which one is enough; null for all projects.
+  private static let list = ShortList(
     "projects.list",
     items: """
       select p.*, (lpad(p.position::text, 10, '0') || p.id) collate "C" as key
         from colophon.projects p
         where ($3::boolean is null or p.featured = $3::boolean)
-          and ($4::text is null or p.tags && string_to_array($4::text, ','))
+          and ($4::text[] is null or p.tags && $4::text[])
       """,
     json: "json_build_object(\(members("i")))")
 

@@ -21,13 +21,11 @@ package struct Tags: Sendable {
 
   func list(_ call: RouteCall) async throws -> Response {
     var query = Query(call.head.target, allows: call.route.parameters)
-    let sort = query.choice("sort", of: ["-posts_count", "name"])
-    let list = ShortList("/v1/tags", filters: sort.map { [("sort", $0)] } ?? [], &query)
-    try query.finish()
-    let rows = try await pool.read(
-      list.call(sort == "name" ? Self.listByName : Self.listByCount, []),
-      deadline: .now() + Self.patience)
-    return try list.shown(rows, to: call, publicURL: publicURL)
+    let sort = query.choice("sort", of: ["-posts_count", "name"]) ?? "-posts_count"
+    let list = sort == "name" ? Self.listByName : Self.listByCount
+    return try await list.page(
+      of: call, query, filters: ["sort"], identity: "tags?sort=" + sort,
+      address: publicURL + "/v1/tags", pool: pool)
   }
 
   // GET /v1/tags/{slug}
@@ -132,7 +130,7 @@ package struct Tags: Sendable {
   }
 
   static let statements =
-    listByCount.all + listByName.all + [
+    listByCount.statements + listByName.statements + [
       show, showToWriter, lockPosts, lockProjects, complete, lock, create, update, delete,
       moveProjects, movePosts,
     ]
@@ -176,8 +174,8 @@ package struct Tags: Sendable {
   private static let showToWriter = Statement(
     "tags.show_to_writer", document(of: "(select * from colophon.tags where slug = $1::text)"))
 
-  private static func list(_ name: String, key: String) -> ShortList.Statements {
-    ShortList.Statements(
+  private static func list(_ name: String, key: String) -> ShortList {
+    ShortList(
       name,
       items: """
         select t.*, (\(key)) collate "C" as key
