@@ -12,8 +12,8 @@ struct ShortList: Sendable {
   private let backward: Statement
 
   /// - Parameters:
-  ///   - items: a query of all things of the list: their `key`, no two alike, and what `json` needs.
-  ///     Its own parameters begin at $3.
+  ///   - items: a query of all things of the list: their `key`, no two alike, and what `json`
+  ///     needs. Its own parameters begin at $3.
   ///   - json: the JSON of one, from the columns of `i`.
   ///   - nextChange: the time at which the list changes by itself.
   init(_ name: String, items: String, json: String, nextChange: String = "null::timestamptz") {

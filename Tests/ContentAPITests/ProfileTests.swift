@@ -14,7 +14,8 @@ import Testing
         ])
       #expect(answer.json["name"]?.stringValue == "")
       #expect(answer.json["skills"]?.arrayValue == [])
-      #expect(answer.json["contact"]?.objectValue?.map(\.name) == ["heading", "description", "email"])
+      #expect(
+        answer.json["contact"]?.objectValue?.map(\.name) == ["heading", "description", "email"])
       #expect(
         answer.json["site"]?.objectValue?.map(\.name) == [
           "title", "tagline", "description", "url", "language",
@@ -172,8 +173,8 @@ import Testing
       }
       for email in ["a b@c", "@c", "a@", "a", "a,b@c.d", "a@b\\r\\n", "<a@b>"] {
         let json = #"{"contact":{"email":"\#(email)"}}"#
-        #expect(
-          try await site.send("PATCH", "/v1/profile", json).places == ["/contact/email"], "\(email)")
+        let answer = try await site.send("PATCH", "/v1/profile", json)
+        #expect(answer.places == ["/contact/email"], "\(email)")
       }
       let long = String(repeating: "a", count: 253)
       #expect(
