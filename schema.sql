@@ -18,7 +18,9 @@
 --    total agree at any instant, also when the clock is set back.
 -- 4. Locks are waited for in one order, so no mix of writes can deadlock: the post that is written,
 --    then new tags by slug, then counters by tag, last of all and for the length of one round
---    trip. Posts that have come due are locked on the way only where that needs no waiting.
+--    trip. Posts that have come due are locked on the way only where that needs no waiting. A tag
+--    that is renamed or deleted keeps to it: the posts that have it by id, projects by id, tags by
+--    slug, counters by tag.
 --
 -- Names are written in full and function bodies are parsed when they are created, so nothing here
 -- depends on the search_path of whoever runs it.
@@ -207,6 +209,10 @@ create index former_slugs_of_post on colophon.former_slugs (post_id);
 -- A tag comes into being when a post first names it, with its slug for a name, and is given a
 -- better name and a description later. How many posts it has stands in `counters`, so that
 -- describing a tag and publishing under it never wait for each other.
+--
+-- Posts do not refer to these rows, for the same reason. A post that is given a tag at the moment in
+-- which the tag is renamed or deleted keeps it without a row, and a reader then takes the slug for
+-- the name, as if the row were new.
 create table colophon.tags (
   slug text collate "C" primary key,
   name text not null,
@@ -289,9 +295,6 @@ create table colophon.projects (
   -- Says that a slug is taken (409), and finds the one project of GET /v1/projects/{slug}.
   constraint projects_slug_unique unique (slug)
 );
-
--- GET /v1/projects: by position, ties by id, from any cursor.
-create index projects_in_order on colophon.projects (position, id);
 
 
 -- The writer ----------------------------------------------------------------------------------

@@ -26,6 +26,13 @@ package enum Assets {
     texts(COLOPHON_POSTS)
   }
 
+  /// What `colophon dev` knows of the writer at the start: bodies of `PUT /v1/profile` and `PUT
+  /// /v1/newsletter`, and one of `POST /v1/projects` for each project.
+  package static var samples: (profile: [UInt8], newsletter: [UInt8], projects: [[UInt8]]) {
+    let texts = texts(COLOPHON_SAMPLES)
+    return (texts[0], texts[1], Array(texts[2...]))
+  }
+
   private static func texts(_ asset: colophon_asset) -> [[UInt8]] {
     bytes(asset).split(separator: 0).map(Array.init)
   }

@@ -47,12 +47,22 @@ static const unsigned char posts[] = {
 #embed "posts/30-software-that-gets-finished.md" suffix(, 0, )
 };
 
+// The writer, the newsletter, then projects, each followed by a zero byte.
+static const unsigned char samples[] = {
+#embed "samples/1-profile.json" suffix(, 0, )
+#embed "samples/2-newsletter.json" suffix(, 0, )
+#embed "samples/3-project-timetable.json" suffix(, 0, )
+#embed "samples/4-project-tide-gauge.json" suffix(, 0, )
+#embed "samples/5-project-deck-plan.json" suffix(, 0, )
+};
+
 const unsigned char *colophon_asset(enum colophon_asset asset, size_t *size) {
   switch (asset) {
   case COLOPHON_SCHEMA: *size = sizeof schema; return schema;
   case COLOPHON_STEPS: *size = sizeof steps; return steps;
   case COLOPHON_OPENAPI: *size = sizeof openapi; return openapi;
   case COLOPHON_POSTS: *size = sizeof posts; return posts;
+  case COLOPHON_SAMPLES: *size = sizeof samples; return samples;
   }
   return *size = 0, NULL;
 }

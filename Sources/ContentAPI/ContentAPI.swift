@@ -31,10 +31,55 @@ package struct ContentAPI: Responder {
     Route(.post, "/v1/posts/{slug}/restore", access: .scope(.postsWrite)) {
       try await $0.posts.restore($1)
     },
+    Route(.get, "/v1/tags", parameters: ["sort", "limit", "cursor"]) { try await $0.tags.list($1) },
+    Route(.get, "/v1/tags/{slug}") { try await $0.tags.show($1) },
+    Route(.put, "/v1/tags/{slug}", access: .scope(.postsWrite), reads: [.json]) {
+      try await $0.tags.edit($1)
+    },
+    Route(.patch, "/v1/tags/{slug}", access: .scope(.postsWrite), reads: [.mergePatch, .json]) {
+      try await $0.tags.edit($1)
+    },
+    Route(.delete, "/v1/tags/{slug}", access: .scope(.postsWrite), writes: nil) {
+      try await $0.tags.delete($1)
+    },
+
+    Route(.get, "/v1/projects", parameters: ["featured", "tag", "limit", "cursor"]) {
+      try await $0.projects.list($1)
+    },
+    Route(.post, "/v1/projects", access: .scope(.projectsWrite), reads: [.json]) {
+      try await $0.projects.create($1)
+    },
+    Route(.get, "/v1/projects/{slug}") { try await $0.projects.show($1) },
+    Route(.put, "/v1/projects/{slug}", access: .scope(.projectsWrite), reads: [.json]) {
+      try await $0.projects.edit($1)
+    },
+    Route(
+      .patch, "/v1/projects/{slug}", access: .scope(.projectsWrite), reads: [.mergePatch, .json]
+    ) { try await $0.projects.edit($1) },
+    Route(.delete, "/v1/projects/{slug}", access: .scope(.projectsWrite), writes: nil) {
+      try await $0.projects.delete($1)
+    },
+
+    Route(.get, "/v1/profile") { try await $0.profile.show($1) },
+    Route(.put, "/v1/profile", access: .scope(.profileWrite), reads: [.json]) {
+      try await $0.profile.edit($1)
+    },
+    Route(.patch, "/v1/profile", access: .scope(.profileWrite), reads: [.mergePatch, .json]) {
+      try await $0.profile.edit($1)
+    },
+    Route(.get, "/v1/newsletter") { try await $0.newsletter.show($1) },
+    Route(.put, "/v1/newsletter", access: .scope(.profileWrite), reads: [.json]) {
+      try await $0.newsletter.edit($1)
+    },
+
     Route(.get, "/openapi.yaml", writes: .yaml) { _, call in try Contract.show(call) },
   ]
 
   let posts: Posts
+  let tags: Tags
+  let projects: Projects
+  let profile: Profile
+  let newsletter: Newsletter
   private let keys: VerifiedKeys
   private let crossOrigin: CrossOrigin
   private let requestIDs: RequestIDs
@@ -46,6 +91,10 @@ package struct ContentAPI: Responder {
     requestIDs: RequestIDs, log: @Sendable @escaping (LogEvent) -> Void
   ) {
     posts = Posts(pool: pool, publicURL: publicURL)
+    tags = Tags(pool: pool, publicURL: publicURL)
+    projects = Projects(pool: pool, publicURL: publicURL)
+    profile = Profile(pool: pool)
+    newsletter = Newsletter(pool: pool)
     keys = VerifiedKeys(pool: pool, loop: loop)
     self.crossOrigin = crossOrigin
     self.requestIDs = requestIDs
@@ -53,7 +102,9 @@ package struct ContentAPI: Responder {
   }
 
   /// Every statement that the pool must prepare.
-  package static let statements = Posts.statements + VerifiedKeys.statements
+  package static let statements =
+    Posts.statements + Tags.statements + Projects.statements + Profile.statements
+    + Newsletter.statements + VerifiedKeys.statements
 
   /// The straight line that every request takes.
   package func respond(to request: Request) async -> Response {

@@ -25,7 +25,10 @@ package struct Fault: Sendable, Equatable {
 extension Fault.Place {
   /// The pointer to a value reached by these names and indices, with `~` and `/` escaped
   /// (RFC 6901, section 3).
-  package static func pointer(to steps: String...) -> Fault.Place {
+  package static func pointer(to steps: String...) -> Fault.Place { pointer(through: steps) }
+
+  /// As `pointer(to:)`, for steps that were gathered on the way.
+  package static func pointer(through steps: [String]) -> Fault.Place {
     var pointer = ""
     for step in steps {
       pointer += "/"

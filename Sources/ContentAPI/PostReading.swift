@@ -48,7 +48,7 @@ struct PostReading {
   }
 
   /// The text in double quotes, shortened, for use within a sentence.
-  private static func quoted(_ text: String) -> String {
+  static func quoted(_ text: String) -> String {
     let opening = String(String.UnicodeScalarView(text.unicodeScalars.prefix(60)))
     return opening.utf8.count < text.utf8.count ? "\"\(opening)…\"" : "\"\(text)\""
   }
@@ -301,7 +301,7 @@ extension PostReading {
     return trimmed.isEmpty ? nil : trimmed
   }
 
-  private static func trimmed(_ text: String) -> String {
+  static func trimmed(_ text: String) -> String {
     let scalars = text.unicodeScalars
     guard let first = scalars.firstIndex(where: { !$0.properties.isWhitespace }),
       let last = scalars.lastIndex(where: { !$0.properties.isWhitespace })
@@ -310,7 +310,7 @@ extension PostReading {
   }
 
   /// The control characters and the two separators that break a line as well.
-  private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+  static func isControl(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.value {
     case 0...0x1F, 0x7F...0x9F, 0x2028, 0x2029: true
     default: false

@@ -99,8 +99,8 @@ struct Dev {
     return key.text
   }
 
-  /// Publishes the sample posts the way anybody publishes a file, and writes down that it has been
-  /// done, so that a sample somebody deleted does not come back.
+  /// Writes the samples the way anybody writes, and then that it has been done, so that a sample
+  /// somebody deleted does not come back.
   private func addSamples(
     to contentAPI: ContentAPI, key: String, in folder: String
   ) async throws {
@@ -109,28 +109,39 @@ struct Dev {
     if !options.isEmpty {
       for (index, post) in Assets.samplePosts.enumerated() {
         Terminal.progress("Sample post \(index + 1) of \(Assets.samplePosts.count)")
-        let response = await contentAPI.respond(to: try publication(of: post, key: key))
-        // Taken means that an earlier start was killed in the middle of this.
-        guard [201, 409].contains(response.status) else {
-          throw Failure(
-            "a sample post was refused: \(String(decoding: response.body, as: UTF8.self))")
-        }
+        try await send("POST /v1/posts", "text/markdown", post, to: contentAPI, key: key)
       }
       Terminal.progress("")
+      let (profile, newsletter, projects) = Assets.samples
+      let json = "application/json"
+      for project in projects {
+        try await send("POST /v1/projects", json, project, to: contentAPI, key: key)
+      }
+      try await send("PUT /v1/profile", json, profile, to: contentAPI, key: key)
+      try await send("PUT /v1/newsletter", json, newsletter, to: contentAPI, key: key)
     }
     try Files.write([], to: mark, mode: 0o600)
   }
 
-  private func publication(of post: [UInt8], key: String) throws -> Request {
+  private func send(
+    _ request: String, _ type: String, _ content: [UInt8], to contentAPI: ContentAPI, key: String
+  ) async throws {
     let head = """
-      POST /v1/posts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \(key)\r\n\
-      Content-Type: text/markdown\r\n\r\n
+      \(request) HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \(key)\r\n\
+      Content-Type: \(type)\r\n\r\n
       """
     var parser = RequestParser()
     guard case .head(let parsed, _) = parser.next(Array(head.utf8).span) else {
-      throw Failure("the request for a sample post is malformed")
+      throw Failure("the request for a sample is malformed")
     }
-    return Request(head: parsed, peer: SocketAddress("127.0.0.1:0")!, content: .ready(post))
+    let response = await contentAPI.respond(
+      to: Request(
+        head: parsed, peer: SocketAddress("127.0.0.1:0")!, content: .ready(content)))
+    // Taken means that an earlier start was killed in the middle of this.
+    guard [200, 201, 409].contains(response.status) else {
+      throw Failure(
+        "a sample was refused, \(request): \(String(decoding: response.body, as: UTF8.self))")
+    }
   }
 
   private func show(_ key: String, at address: SocketAddress, _ cluster: LocalCluster) {

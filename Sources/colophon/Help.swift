@@ -11,7 +11,7 @@ enum Help {
   }
 
   private static let overview = """
-    Colophon serves a writer's posts as JSON from PostgreSQL.
+    Colophon serves a writer's posts, projects and profile as JSON from PostgreSQL.
 
     Usage: colophon COMMAND
 
@@ -29,13 +29,13 @@ enum Help {
   private static let dev = """
     Usage: colophon dev [--port N] [--data DIR] [--empty]
 
-    Starts a private PostgreSQL from the server programs of this machine, makes the database and
-    thirty sample posts the first time, prints an API key and lines to try, and serves. Ctrl-C stops
+    Starts a private PostgreSQL from the server programs of this machine, makes the database, thirty
+    sample posts, three projects and a profile the first time, prints an API key and lines to try, and serves. Ctrl-C stops
     it all; the data stays.
 
       --port N      listen on this port of 127.0.0.1 (8080); 0 takes any free one
       --data DIR    keep database and key here (.colophon)
-      --empty       no sample posts
+      --empty       no samples
     """
 
   private static let serve = """
@@ -71,6 +71,7 @@ enum Help {
     key alone on standard output, once: only a digest is kept. After `rotate` both keys of the account
     work until you revoke one. A revoked key stops working within 8 seconds.
 
-    Scopes: posts:write, posts:read_drafts
+    Scopes: posts:write (posts and tags), posts:read_drafts, projects:write,
+    profile:write (profile and newsletter)
     """
 }

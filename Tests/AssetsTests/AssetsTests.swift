@@ -16,6 +16,13 @@ import Testing
     #expect(files.count == 30)
     #expect(Assets.samplePosts == files.map(contents(ofFile:)))
   }
+
+  @Test func `the other samples are the files of their folder, in order`() {
+    let files = paths(matching: "Sources/CAssets/samples/*").map(contents(ofFile:))
+    #expect(files.count == 5)
+    let samples = Assets.samples
+    #expect([samples.profile, samples.newsletter] + samples.projects == files)
+  }
 }
 
 @Suite struct SamplePosts {

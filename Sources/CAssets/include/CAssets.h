@@ -1,7 +1,13 @@
 #pragma once
 #include <stddef.h>
 
-enum colophon_asset { COLOPHON_SCHEMA, COLOPHON_STEPS, COLOPHON_OPENAPI, COLOPHON_POSTS };
+enum colophon_asset {
+  COLOPHON_SCHEMA,
+  COLOPHON_STEPS,
+  COLOPHON_OPENAPI,
+  COLOPHON_POSTS,
+  COLOPHON_SAMPLES,
+};
 
 /// The bytes of an embedded file and their number. An accessor, because Swift cannot import an
 /// array whose size is known only after its definition.

@@ -72,9 +72,6 @@ create table colophon.projects (
   constraint projects_slug_unique unique (slug)
 );
 
--- GET /v1/projects: by position, ties by id, from any cursor.
-create index projects_in_order on colophon.projects (position, id);
-
 -- One row, there from the start, so that reading it needs no special case. The lists and small
 -- objects are JSON as the service rendered it: nothing ever asks for a part of them.
 create table colophon.profile (

@@ -1,0 +1,146 @@
+import HTTP
+import JSON
+import Postgres
+
+/// One resource as a statement rendered it: its JSON with what is needed to answer with it. Reads
+/// and writes of one resource select the same columns, so that a client gets the same bytes and the
+/// same tag from both.
+struct Document: Sendable {
+  let json: [UInt8]
+  let version: Int
+  let tag: EntityTag
+  /// nil where a part can change without leaving a date behind, as a counter does.
+  let modified: HTTPDate?
+  /// Seconds until it changes by itself, because a scheduled post comes due.
+  let changesIn: Int?
+
+  /// Reads the one row of a statement made with `columns`; nil when there is none.
+  init?(_ rows: Rows) throws {
+    if rows.isEmpty { return nil }
+    guard let json = rows.bytes(0, 0), let version = rows.integer(0, 1),
+      let hash = rows.text(0, 2), let tag = EntityTag(opaque: "\(version)-\(hash)")
+    else { throw UnexpectedRows() }
+    self.json = json
+    self.version = version
+    self.tag = tag
+    modified = rows.integer(0, 3).map { HTTPDate(secondsSinceEpoch: Int64($0)) }
+    changesIn = rows.integer(0, 4)
+  }
+
+  /// The statement behind a `with`, or a whole one, that gives a document for a row of `source`.
+  ///
+  /// - Parameters:
+  ///   - json: an expression for the JSON.
+  ///   - version: an integer.
+  ///   - modified: a timestamp, or nothing.
+  ///   - nextChange: the timestamp at which it changes by itself, or nothing.
+  static func select(
+    _ json: String, version: String, modified: String = "null::timestamptz",
+    nextChange: String = "null::timestamptz", from source: String
+  ) -> String {
+    """
+    select r.json, r.version, left(encode(sha256(convert_to(r.json, 'UTF8')), 'hex'), 32) as hash,
+      floor(extract(epoch from r.modified))::bigint as modified,
+      floor(extract(epoch from r.next_change - colophon.clock()))::bigint as next_change_in
+    from (
+      select \(json)::text as json, \(version) as version, \(modified) as modified,
+        \(nextChange) as next_change
+      from \(source)
+      offset 0  -- keeps the planner from rendering the JSON once for each mention
+    ) r
+    """
+  }
+
+  /// The answer to a read: 200, 304 or 412.
+  func shown(to call: RouteCall) throws(Problem) -> Response {
+    try Representation(
+      body: json, mediaType: .json, tag: tag, lastModified: modified, changesIn: changesIn,
+      isPublic: call.caller.isAnonymous
+    ).answer(to: call.head)
+  }
+
+  /// 201 for what is new, with its place.
+  func created(at location: String) -> Response {
+    var response = replaced()
+    response.status = 201
+    response.fields.append("Location", FieldValue(location))
+    return response
+  }
+
+  /// 200 for what was changed. Another place than the request's is where it stands from now on
+  /// (RFC 9110 §8.7); `Location` would say that something was created.
+  func replaced(at place: String? = nil) -> Response {
+    var fields: ResponseFields = [
+      "Content-Type": "application/json", "Cache-Control": "private, no-store",
+      "ETag": FieldValue(tag.text),
+    ]
+    if let modified { fields.append("Last-Modified", FieldValue(modified.text)) }
+    if let place { fields.append("Content-Location", FieldValue(place)) }
+    return Response(status: 200, fields: fields, body: json)
+  }
+}
+
+/// What a write asks of the resource it meets (RFC 9110 §13).
+struct Preconditions: Sendable {
+  /// The versions of `If-Match`; nil without the field.
+  private let versions: [Substring]?
+  /// `If-None-Match: *`.
+  private let createsOnly: Bool
+
+  init(_ head: RequestHead) throws(Problem) {
+    versions = try head.expectedVersions().map { $0.split(separator: ",") }
+    switch try head.condition("if-none-match") {
+    case .any: createsOnly = true
+    case .absent, .invalid: createsOnly = false
+    case .oneOf: throw Problem(.malformedRequest, "If-None-Match of a write can only be *.")
+    }
+  }
+
+  /// Throws 412 when the resource is in another state; `noun` names it.
+  func check(_ current: Document?, _ noun: String) throws(Problem) {
+    guard let current else {
+      if versions == nil { return }
+      throw Problem(.preconditionFailed, "If-Match names a \(noun) that is not there.")
+    }
+    let tag: ResponseFields = ["ETag": FieldValue(current.tag.text)]
+    if createsOnly {
+      throw Problem(.preconditionFailed, "The \(noun) is there already; see ETag.", fields: tag)
+    }
+    if let versions, versions != ["*"], !versions.contains("\(current.version)") {
+      throw Problem(.preconditionFailed, "The \(noun) has changed since; see ETag.", fields: tag)
+    }
+  }
+}
+
+extension RouteCall {
+  /// The slug in the path of a write. One that cannot be is a fault of PUT, which might make it;
+  /// for the others there is nothing there.
+  func slug(of noun: String, limit: Int = Slug.maximumLength) throws(Problem) -> String {
+    if Slug.isValid(variables[0], limit: limit) { return variables[0] }
+    guard route.method == .put else {
+      throw Problem(.notFound, "There is no \(noun) of this slug.")
+    }
+    let detail = "A slug has 1 to \(limit) \(Slug.rule)."
+    throw Problem(Faults([Fault(place: .parameter("slug"), detail: detail)]))
+  }
+
+  /// The content of a write as JSON.
+  func json() async throws -> JSONValue {
+    let bytes = try await request.content.read()
+    return try JSONReader.read(bytes.span)
+  }
+}
+
+extension Parameter {
+  /// A text that may be absent.
+  init(_ text: String?) {
+    self = text.map(Parameter.text) ?? .null
+  }
+
+  /// A value of a column of type `json`, rendered.
+  static func json(_ value: JSONValue) -> Parameter {
+    var json = JSONWriter()
+    json.value(value)
+    return .text(String(decoding: json.bytes, as: UTF8.self))
+  }
+}
