@@ -45,16 +45,19 @@ let package = Package(
       ],
       swiftSettings: settings),
 
-    tests("EventLoop", "EventLoop"),
-    tests("HTTP", "HTTP", "EventLoop"),
-    tests("Postgres", "Postgres", "LocalPostgres", "EventLoop"),
+    .target(
+      name: "Turns", dependencies: ["EventLoop"], path: "Tests/Turns", swiftSettings: settings),
+    tests("EventLoop", "EventLoop", "Turns"),
+    tests("HTTP", "HTTP", "EventLoop", "Turns"),
+    tests("Postgres", "Postgres", "LocalPostgres", "EventLoop", "Turns"),
     tests("JSON", "JSON"),
     tests("Assets", "Assets"),
     tests(
       "ContentAPI", "ContentAPI", "HTTP", "Postgres", "JSON", "Assets", "LocalPostgres", "EventLoop"
     ),
-    tests("LocalPostgres", "LocalPostgres", "Postgres", "EventLoop"),
-    tests("EndToEnd", "colophon", "EventLoop", "JSON", "LocalPostgres", "Postgres", "Assets"),
+    tests("LocalPostgres", "LocalPostgres", "Postgres", "EventLoop", "Turns"),
+    tests(
+      "EndToEnd", "colophon", "EventLoop", "JSON", "LocalPostgres", "Postgres", "Assets", "Turns"),
   ],
   cLanguageStandard: .c2x
 )

@@ -143,7 +143,7 @@ extension TheProgram {
           "PUT", "/v1/posts/a", key: database.key, body: #"{"title":"Refused","body":"."}"#)
         // Each leaves a line of more than a hundred bytes; a pipe takes 64 KiB.
         for number in 0..<1000 {
-          guard case .answered(let answer) = await wire.exchange(refused, within: .seconds(20))
+          guard case .answered(let answer) = await wire.exchange(refused, within: .seconds(60))
           else {
             Issue.record("no answer after \(number) lines of log")
             return

@@ -4,10 +4,11 @@ import LocalPostgres
 import Postgres
 import Synchronization
 import Testing
+import Turns
 
-/// Everything that starts the real program. One test after the other: most of them measure time, or
-/// use up what processors there are.
-@Suite(.serialized) struct TheProgram {}
+/// Everything that starts the real program. Two tests at a time: most of them wait half of their
+/// time, and use up what processors there are in the other half.
+@Suite(.turnsOfTwo) struct TheProgram {}
 
 /// A loop, a temporary folder and the programs of one test; all are gone when the test is over.
 struct Stage: Sendable {
@@ -93,7 +94,7 @@ struct Stage: Sendable {
   /// The rows of `sql`, first column.
   func ask(_ conninfo: String, _ sql: String) async throws -> [String] {
     let connection = try await Connection.open(
-      conninfo, on: loop, deadline: .now() + .seconds(20))
+      conninfo, on: loop, deadline: .now() + .seconds(60))
     do {
       let rows = try await connection.query(sql)
       await connection.close()
@@ -106,7 +107,7 @@ struct Stage: Sendable {
 
   /// Waits until `condition` holds; whether it came to hold in time.
   func comesToHold(
-    within patience: Duration = .seconds(30), _ condition: () async throws -> Bool
+    within patience: Duration = .seconds(60), _ condition: () async throws -> Bool
   ) async rethrows -> Bool {
     let deadline = MonotonicInstant.now() + patience
     while try await !condition() {

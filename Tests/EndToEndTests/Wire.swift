@@ -41,7 +41,7 @@ actor Wire: LoopBound {
       registration = try? loop.register(socket.number, for: .writable, token: 0, of: self)
     case .none: return false
     }
-    await change(by: .now() + .seconds(20))
+    await change(by: .now() + .seconds(60))
     // A refusal shows at the first read; on a connection that stands there is nothing to read yet.
     if case .failed = take() { hasEnded = true }
     if hasEnded { close() } else { watch() }

@@ -1,7 +1,7 @@
 import EventLoop
 import Glibc
-import Synchronization
 import Testing
+import Turns
 
 /// Something that lives on a loop and writes down what happens to it.
 private actor Diary: LoopBound {
@@ -25,7 +25,7 @@ private actor Diary: LoopBound {
   func expired(_ token: Int) { write("\(token)") }
 }
 
-@Suite struct EventLoopRun {
+@Suite(.turns) struct EventLoopRun {
   @Test func `returns what its task returns, and may be run again`() throws {
     let loop = try EventLoop()
     #expect(loop.run { 41 } == 41)
@@ -78,7 +78,7 @@ private actor Diary: LoopBound {
     let diary = Diary(loop: loop)
     let entries = loop.run {
       await diary.scheduleInReverse()
-      let deadline = MonotonicInstant.now() + .seconds(10)
+      let deadline = MonotonicInstant.now() + .seconds(60)
       while await diary.entries.isEmpty, .now() < deadline { await Task.yield() }
       return await diary.entries
     }
@@ -105,7 +105,7 @@ private actor Diary: LoopBound {
   }
 }
 
-@Suite struct ProcessesOfOurs {
+@Suite(.turns) struct ProcessesOfOurs {
   @Test func `tell how they ended and what they printed`() throws {
     let loop = try EventLoop()
     let (exit, output) = try loop.run {
@@ -140,26 +140,21 @@ private actor Diary: LoopBound {
     #expect(exit == .signal(SIGKILL))
   }
 
-  @Test func `end with the thread that started them`() throws {
+  @Test func `end with the thread that started them`() async throws {
     let loop = try EventLoop()
-    let pids = Mutex<[Int32]>([])
     try loop.start()
-    let started = Flag()
-    let starter = Starter(loop: loop)
-    Task.detached {
-      if let pid = await starter.start() { pids.withLock { $0.append(pid) } }
-      started.raise()
-    }
-    started.wait()
-    let pid = try #require(pids.withLock { $0.first })
+    let pid = try #require(await Starter(loop: loop).start())
     loop.stop()
+    let clock = try EventLoop()
+    try clock.start()
+    defer { clock.stop() }
     // The child becomes a zombie of this process when the loop's thread is gone.
     var status: Int32 = 0
     var reaped: Int32 = 0
-    let deadline = MonotonicInstant.now() + .seconds(10)
+    let deadline = MonotonicInstant.now() + .seconds(60)
     while reaped == 0, MonotonicInstant.now() < deadline {
       reaped = unsafe waitpid(pid, &status, WNOHANG)
-      sched_yield()
+      await clock.sleep(for: .milliseconds(2))
     }
     #expect(reaped == pid)
     #expect(status & 0x7f == SIGTERM)
@@ -180,12 +175,6 @@ private actor Diary: LoopBound {
       program.deathSignal = SIGTERM
       return try? await ChildProcess.start(program, on: loop).pid
     }
-  }
-
-  private final class Flag: Sendable {
-    private let raised = Atomic(false)
-    func raise() { raised.store(true, ordering: .releasing) }
-    func wait() { while !raised.load(ordering: .acquiring) { sched_yield() } }
   }
 }
 

@@ -21,7 +21,7 @@ final class RawClient {
   private(set) var isEnded = false
   private(set) var isReset = false
 
-  static let patience = Duration.seconds(20)
+  static let patience = Duration.seconds(60)
 
   init(_ address: SocketAddress) throws {
     socket = try Socket.connect(to: address)

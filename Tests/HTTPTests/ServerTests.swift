@@ -1,8 +1,9 @@
 import EventLoop
 import HTTP
 import Testing
+import Turns
 
-@Suite struct FramingOverASocket {
+@Suite(.turns) struct FramingOverASocket {
   @Test(arguments: FramingCase.refused)
   func `refuses and closes, and answers nothing behind it`(_ example: FramingCase) async throws {
     try await Site.run { site in
@@ -47,7 +48,7 @@ import Testing
   }
 }
 
-@Suite struct KeptConnections {
+@Suite(.turns) struct KeptConnections {
   @Test func `carry one request after another`() async throws {
     try await Site.run { site in
       let client = try site.client()
@@ -165,7 +166,7 @@ import Testing
   }
 }
 
-@Suite struct Contents {
+@Suite(.turns) struct Contents {
   @Test func `are read by length and in chunks, byte by byte`() async throws {
     try await Site.run { site in
       let client = try site.client()
@@ -353,7 +354,7 @@ import Testing
   }
 }
 
-@Suite struct Listening {
+@Suite(.turns) struct Listening {
   @Test func `answers on IPv6`() async throws {
     try await Site.run(on: "[::1]:0") { site in
       let client = try site.client()

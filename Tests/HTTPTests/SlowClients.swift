@@ -1,8 +1,9 @@
 import EventLoop
 import HTTP
 import Testing
+import Turns
 
-@Suite struct SlowClients {
+@Suite(.turns) struct SlowClients {
   private static let short: Timeouts = {
     var timeouts = Timeouts()
     timeouts.head = .milliseconds(500)
@@ -78,7 +79,7 @@ import Testing
 
   @Test func `that take their answer steadily get all of it`() async throws {
     var timeouts = Timeouts()
-    timeouts.send = .seconds(5)
+    timeouts.send = .seconds(20)
     try await Site.run(timeouts: timeouts) { site in
       let client = try site.client()
       client.send(get("/large/20000000") + get("/b"))
@@ -109,7 +110,7 @@ import Testing
   }
 }
 
-@Suite struct LostClients {
+@Suite(.turns) struct LostClients {
   @Test func `cost nothing while their request goes on`() async throws {
     try await Site.run { site in
       let clock = ProcessorClock(loop: site.loop)

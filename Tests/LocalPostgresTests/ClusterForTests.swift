@@ -2,8 +2,9 @@ import EventLoop
 import LocalPostgres
 import Synchronization
 import Testing
+import Turns
 
-@Suite struct ClusterForTests {
+@Suite(.turns) struct ClusterForTests {
   @Test func `makes databases that know nothing of each other`() async throws {
     try await Stage.run { stage in
       let first = try await TestCluster.shared.makeDatabase()

@@ -1,8 +1,9 @@
 import EventLoop
 import LocalPostgres
 import Testing
+import Turns
 
-@Suite struct InstalledPrograms {
+@Suite(.turns) struct InstalledPrograms {
   @Test func `are found on this machine`() async throws {
     try await Stage.run { stage in
       let programs = try await ServerPrograms.find(on: stage.loop)
@@ -22,6 +23,7 @@ import Testing
         let text = "#!/bin/sh\necho 'postgres (PostgreSQL) 16.2'\n"
         try Files.write(Array(text.utf8), to: "\(bin)/\(name)", mode: 0o755)
       }
+      #expect(await stage.canRun("\(bin)/postgres"))
       let versioned = ServerPrograms.Search(path: [], versioned: [stage.folder])
       let found = try await ServerPrograms.find(versioned, on: stage.loop)
       #expect(found.folder == bin)
@@ -29,6 +31,7 @@ import Testing
 
       let text = "#!/bin/sh\necho '\(programs.folder)'\n"
       try Files.write(Array(text.utf8), to: stage.folder + "/pg_config", mode: 0o755)
+      #expect(await stage.canRun(stage.folder + "/pg_config"))
       let both = ServerPrograms.Search(path: ["/", stage.folder], versioned: [stage.folder])
       #expect(try await ServerPrograms.find(both, on: stage.loop) == programs)
       #expect(try await ServerPrograms.find(both, version: 16, on: stage.loop).folder == bin)

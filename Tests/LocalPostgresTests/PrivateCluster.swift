@@ -2,8 +2,9 @@ import EventLoop
 import Glibc
 import LocalPostgres
 import Testing
+import Turns
 
-@Suite struct PrivateCluster {
+@Suite(.turns) struct PrivateCluster {
   @Test func `starts on a folder that is not there yet`() async throws {
     try await Stage.run { stage in
       try await stage.withCluster { cluster in

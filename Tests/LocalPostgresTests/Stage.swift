@@ -71,7 +71,7 @@ struct Stage: Sendable {
   /// The first value that `sql` gives.
   func ask(_ conninfo: String, _ sql: String) async throws -> String? {
     let connection = try await Connection.open(
-      conninfo, on: loop, deadline: .now() + .seconds(10))
+      conninfo, on: loop, deadline: .now() + .seconds(60))
     do {
       let rows = try await connection.query(sql)
       await connection.close()
@@ -95,9 +95,19 @@ struct Stage: Sendable {
     #expect(answer == value, sourceLocation: location)
   }
 
-  /// Waits until `condition` holds, ten seconds at most; whether it came to hold.
+  /// Waits until a program that has just been written can be run. Other tests start programs of
+  /// theirs, which hold this one's file open for writing until they are executed (ETXTBSY).
+  func canRun(_ path: String) async -> Bool {
+    await comesToHold {
+      var program = ChildProcess.Program(path)
+      program.output = .discarded
+      return (try? await ChildProcess.run(program, on: loop)) != nil
+    }
+  }
+
+  /// Waits until `condition` holds, a minute at most; whether it came to hold.
   func comesToHold(_ condition: () async -> Bool) async -> Bool {
-    let deadline = MonotonicInstant.now() + .seconds(10)
+    let deadline = MonotonicInstant.now() + .seconds(60)
     while await !condition() {
       if .now() > deadline { return false }
       await loop.sleep(for: .milliseconds(5))

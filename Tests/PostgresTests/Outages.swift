@@ -2,11 +2,12 @@ import EventLoop
 import LocalPostgres
 import Postgres
 import Testing
+import Turns
 
 private let echo = Statement("echo", "select $1::int")
 
 /// Each with a server of its own.
-@Suite(.serialized) struct OutagesOfTheServer {
+@Suite(.serialized, .turns) struct OutagesOfTheServer {
   private func stage() async throws -> (TestCluster, StagedPool) {
     let cluster = try await TestCluster.start()
     let conninfo = try await cluster.makeDatabase().conninfo
@@ -14,7 +15,7 @@ private let echo = Statement("echo", "select $1::int")
   }
 
   private func read(
-    _ pool: Pool, within limit: Duration = .seconds(5)
+    _ pool: Pool, within limit: Duration = .seconds(10)
   ) async -> PostgresError? {
     await Stage.failure {
       _ = try await pool.read(Call(echo, [.integer(1)]), deadline: .now() + limit)
@@ -25,7 +26,7 @@ private let echo = Statement("echo", "select $1::int")
     let (cluster, staged) = try await stage()
     for shutdown in [LocalCluster.Shutdown.fast, .immediate] {
       try await cluster.restart(shutdown)
-      try await Stage.eventually("the pool heals", within: .seconds(5)) {
+      try await Stage.eventually("the pool heals") {
         await staged.pool.readiness == .ready
       }
       #expect(await read(staged.pool) == nil)
@@ -40,7 +41,7 @@ private let echo = Statement("echo", "select $1::int")
   @Test func `are told at once to every call, with one attempt at a time`() async throws {
     let (cluster, staged) = try await stage()
     await cluster.stop()
-    try await Stage.eventually("the outage is known", within: .seconds(3)) {
+    try await Stage.eventually("the outage is known") {
       if case .unavailable = await read(staged.pool) { true } else { false }
     }
     let start = MonotonicInstant.now()
@@ -58,7 +59,7 @@ private let echo = Statement("echo", "select $1::int")
       Issue.record("\(String(describing: refused))")
       return
     }
-    #expect(MonotonicInstant.now() - start < .seconds(1))
+    #expect(MonotonicInstant.now() - start < .seconds(10))
     #expect(await staged.pool.readiness != .ready)
     try await Stage.eventually("two more attempts") { staged.failedConnects >= attempts + 2 }
     #expect(MonotonicInstant.now() - start >= .seconds(1))
@@ -70,18 +71,18 @@ private let echo = Statement("echo", "select $1::int")
     let pool = staged.pool
     try await cluster.freeze()
     let start = MonotonicInstant.now()
-    async let reading = read(pool, within: .milliseconds(300))
+    async let reading = read(pool, within: .seconds(2))
     async let asking = Stage.failure {
       _ = try await pool.query(
-        Call(echo, [.integer(1)]), deadline: .now() + .milliseconds(300))
+        Call(echo, [.integer(1)]), deadline: .now() + .seconds(2))
     }
     async let writing = Stage.failure {
-      try await pool.transaction(deadline: .now() + .milliseconds(300)) { transaction in
+      try await pool.transaction(deadline: .now() + .seconds(2)) { transaction in
         _ = try await transaction.send([Call(echo, [.integer(1)])])
       }
     }
     async let committing = Stage.failure {
-      try await pool.transaction(deadline: .now() + .milliseconds(300)) { transaction in
+      try await pool.transaction(deadline: .now() + .seconds(2)) { transaction in
         _ = try await transaction.commit([Call(echo, [.integer(1)])])
       }
     }
@@ -89,12 +90,12 @@ private let echo = Statement("echo", "select $1::int")
     #expect(await asking == .timedOut)
     #expect(await writing == .timedOut)
     #expect(await committing == .outcomeUnknown)
-    #expect(MonotonicInstant.now() - start < .milliseconds(900))
-    try await Stage.eventually("the pool says so", within: .seconds(3)) {
+    #expect(MonotonicInstant.now() - start < .seconds(8))
+    try await Stage.eventually("the pool says so") {
       await pool.readiness != .ready
     }
     try await cluster.thaw()
-    try await Stage.eventually("the pool heals", within: .seconds(5)) {
+    try await Stage.eventually("the pool heals") {
       await pool.readiness == .ready
     }
     #expect(await read(pool) == nil)
@@ -105,11 +106,11 @@ private let echo = Statement("echo", "select $1::int")
   @Test func `are noticed when nobody asks for anything`() async throws {
     let (cluster, staged) = try await stage()
     try await cluster.freeze()
-    try await Stage.eventually("the pool is not ready", within: .seconds(3)) {
+    try await Stage.eventually("the pool is not ready") {
       await staged.pool.readiness != .ready
     }
     try await cluster.thaw()
-    try await Stage.eventually("the pool heals", within: .seconds(5)) {
+    try await Stage.eventually("the pool heals") {
       await staged.pool.readiness == .ready
     }
     await staged.pool.close()
@@ -117,7 +118,7 @@ private let echo = Statement("echo", "select $1::int")
   }
 }
 
-@Suite struct LifeOfAPool {
+@Suite(.turns) struct LifeOfAPool {
   @Test func `begins not ready and ends with a refusal of new calls`() async throws {
     let database = try await TestCluster.shared.makeDatabase()
     let staged = StagedPool(database.conninfo, [echo])

@@ -2,8 +2,9 @@ import EventLoop
 import LocalPostgres
 import Postgres
 import Testing
+import Turns
 
-@Suite struct ResultsOfAConnection {
+@Suite(.turns) struct ResultsOfAConnection {
   @Test func `come as text, number, truth and bytes`() async throws {
     let connection = try await Stage.connection()
     let rows = try await connection.query(
@@ -49,7 +50,7 @@ import Testing
   }
 }
 
-@Suite struct ParametersOfACall {
+@Suite(.turns) struct ParametersOfACall {
   @Test func `arrive as they were given`() async throws {
     let connection = try await Stage.connection()
     let long = String(repeating: "ä\"'\\$1;--\u{1F600}", count: 90_000)
@@ -102,7 +103,7 @@ import Testing
   }
 }
 
-@Suite struct ErrorsOfTheServer {
+@Suite(.turns) struct ErrorsOfTheServer {
   @Test func `name the state and the constraint`() async throws {
     let connection = try await Stage.connection()
     try await connection.script(
@@ -134,7 +135,7 @@ import Testing
   }
 }
 
-@Suite struct SessionOfAConnection {
+@Suite(.turns) struct SessionOfAConnection {
   @Test func `is set up as it must be, around what the operator wishes`() async throws {
     let conninfo = try await TestCluster.shared.makeDatabase().conninfo
     var settings = SessionSettings(searchPath: "colophon, \"odd\\schema\"")
