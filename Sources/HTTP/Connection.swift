@@ -203,6 +203,8 @@ final class Connection {
 
 extension [UInt8] {
   mutating func append(_ bytes: Span<UInt8>) {
+    // The library writes the new count, also of none, and the storage of all empty arrays is shared.
+    if bytes.isEmpty { return }
     append(addingCapacity: bytes.count) { output in
       for index in bytes.indices { output.append(bytes[index]) }
     }

@@ -152,6 +152,8 @@ package struct JSONWriter {
 extension [UInt8] {
   /// Appends the bytes of a span in one go.
   mutating func append(_ source: Span<UInt8>) {
+    // The library writes the new count, also of none, and the storage of all empty arrays is shared.
+    if source.isEmpty { return }
     append(addingCapacity: source.count) { output in
       for index in source.indices { output.append(source[index]) }
     }
