@@ -6,10 +6,11 @@ package enum Scope: String, Sendable, CaseIterable {
   case profileWrite = "profile:write"
 }
 
-/// The text of an API key: `colophon_`, sixteen characters that name it, `_`, thirty-two secret ones
-/// (160 random bits), and seven that check the rest. The prefix and the checksum let a scanner find a
-/// key that was committed somewhere, and let a mistyped one be refused without a look-up.
+/// The text of an API key: `colophon_`, sixteen characters that name it, `_`, thirty-two secret
+/// ones (160 random bits), and seven that check the rest. The prefix and the checksum let a scanner
+/// find a key that was committed somewhere, and let a mistyped one be refused without a look-up.
 package struct APIKey: Sendable {
+  /// All of it, the secret included.
   package let text: String
   /// The part that anyone may see.
   package let id: String

@@ -1,6 +1,6 @@
-/// A place in a list, between two of its members: the key and the id of the one it was cut at and the
-/// direction to walk from there. Opaque to clients; bound to the filters and the order it was made
-/// with.
+/// A place in a list, between two of its members: the key and the id of the one it was cut at and
+/// the direction to walk from there. Opaque to clients; bound to the filters and the order it was
+/// made with.
 package struct Cursor: Sendable, Equatable {
   /// Which way to walk; the raw value stands in the text.
   package enum Direction: UInt8, Sendable { case forward = 0, backward = 1 }
@@ -26,7 +26,8 @@ package struct Cursor: Sendable, Equatable {
   /// Reads what `text` writes; nil for everything else, and for a cursor of other filters.
   package init?(_ text: String, filters: String) {
     guard let bytes = BaseEncoding.base64URL.decode(text),
-      bytes.count >= Self.keyOffset + Self.checkSize, bytes[0] == Self.format, let direction = Direction(rawValue: bytes[1])
+      bytes.count >= Self.keyOffset + Self.checkSize, bytes[0] == Self.format,
+      let direction = Direction(rawValue: bytes[1])
     else { return nil }
     let checkOffset = bytes.count - Self.checkSize
     self.direction = direction
@@ -47,8 +48,8 @@ package struct Cursor: Sendable, Equatable {
   }
 
   /// The cursor to all that lies on the other side: the way back from a page that turned out empty.
-  /// A cursor leaves out the member it was cut at, which belongs to this side then, so its id is one
-  /// further; nil when there is none.
+  /// A cursor leaves out the member it was cut at, which belongs to this side then, so its id is
+  /// one further; nil when there is none.
   ///
   /// - Parameter descending: whether the walk that found nothing goes from high keys to low ones.
   package func reversed(descending: Bool) -> Cursor? {

@@ -34,15 +34,19 @@ package struct PostDraft: Sendable, Equatable {
   package var status: Status?
   /// The time of publication asked for; nil leaves the stored one or takes the time of publishing.
   package var publishedAt: Instant?
+  /// Whether it stands out, for clients to show.
   package var featured = false
   /// The place among featured posts, from 0.
   package var featuredOrder: Int32?
   /// At most 32 slugs in the author's order, none twice.
   package var tags: [String] = []
+  /// nil for none.
   package var coverImage: CoverImage?
   /// An absolute http or https address.
   package var canonicalURL: String?
+  /// For search engines, 1 to 300 characters.
   package var metaTitle: String?
+  /// For search engines, 1 to 500 characters.
   package var metaDescription: String?
 
   /// Whether both ask for the same bytes; `String` would take canonically equivalent texts for one.

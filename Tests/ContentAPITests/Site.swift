@@ -7,9 +7,9 @@ import LocalPostgres
 import Postgres
 import Turns
 
-/// The content API on a database of its own, as a server would call it: on a loop, from the bytes of
-/// a head, with a pool that connects as the runtime role. Only the time is faked: it stands still
-/// until the test moves it.
+/// The content API on a database of its own, as a server would call it: on a loop, from the bytes
+/// of a head, with a pool that connects as the runtime role. Only the time is faked: it stands
+/// still until the test moves it.
 actor Site: LoopBound {
   nonisolated let loop: EventLoop
   nonisolated let conninfo: String
