@@ -53,8 +53,8 @@ let package = Package(
     tests("JSON", "JSON"),
     tests("Assets", "Assets"),
     tests(
-      "ContentAPI", "ContentAPI", "HTTP", "Postgres", "JSON", "Assets", "LocalPostgres", "EventLoop"
-    ),
+      "ContentAPI", "ContentAPI", "HTTP", "Postgres", "JSON", "Assets", "LocalPostgres",
+      "EventLoop", "Turns"),
     tests("LocalPostgres", "LocalPostgres", "Postgres", "EventLoop", "Turns"),
     tests(
       "EndToEnd", "colophon", "EventLoop", "JSON", "LocalPostgres", "Postgres", "Assets", "Turns"),

@@ -6,23 +6,23 @@ package enum Scope: String, Sendable, CaseIterable {
   case profileWrite = "profile:write"
 }
 
-/// The text of an API key: `colophon_`, sixteen characters that name it, `_`, thirty-two secret ones
-/// (160 random bits), and seven that check the rest. The prefix and the checksum let a scanner find a
-/// key that was committed somewhere, and let a mistyped one be refused without a look-up.
+/// The text of an API key: `colophon_`, sixteen characters that name it, `_`, thirty-two secret
+/// ones (160 random bits), and seven that check the rest. The prefix and the checksum let a scanner
+/// find a key that was committed somewhere, and let a mistyped one be refused without a look-up.
 package struct APIKey: Sendable {
+  /// All of it, the secret included.
   package let text: String
   /// The part that anyone may see.
   package let id: String
 
   private static let prefix = "colophon_"
-  /// Digits and lower-case letters without i, l, o and u, which are mistaken for others.
-  private static let alphabet = Array("0123456789abcdefghjkmnpqrstvwxyz".utf8)
+  private static let encoding = BaseEncoding.base32
 
   /// Makes a key of 30 random bytes.
   package init(random: [UInt8]) {
     precondition(random.count == 30)
-    id = Self.encode(random[..<10])
-    let body = Self.prefix + id + "_" + Self.encode(random[10...])
+    id = Self.encoding.encode(random[..<10])
+    let body = Self.prefix + id + "_" + Self.encoding.encode(random[10...])
     text = body + Self.checksum(body)
   }
 
@@ -32,26 +32,10 @@ package struct APIKey: Sendable {
     let bytes = Array(text.utf8)
     let body = String(decoding: bytes[..<58], as: UTF8.self)
     guard bytes[25] == UInt8(ascii: "_"), Self.checksum(body).utf8.elementsEqual(bytes[58...]),
-      (bytes[9..<25] + bytes[26...]).allSatisfy({ Self.alphabet.contains($0) })
+      (bytes[9..<25] + bytes[26...]).allSatisfy({ Self.encoding.alphabet.contains($0) })
     else { return nil }
     self.text = text
     id = String(decoding: bytes[9..<25], as: UTF8.self)
-  }
-
-  /// Base 32, for counts of bytes that are multiples of five.
-  private static func encode(_ bytes: ArraySlice<UInt8>) -> String {
-    var text: [UInt8] = []
-    var buffer: UInt32 = 0
-    var bits = 0
-    for byte in bytes {
-      buffer = (buffer << 8 | UInt32(byte)) & 0xffff
-      bits += 8
-      while bits >= 5 {
-        bits -= 5
-        text.append(alphabet[Int(buffer >> UInt32(bits) & 31)])
-      }
-    }
-    return String(decoding: text, as: UTF8.self)
   }
 
   /// CRC-32 (ISO 3309), in seven characters.
@@ -62,7 +46,7 @@ package struct APIKey: Sendable {
       for _ in 0..<8 { crc = crc & 1 == 1 ? crc >> 1 ^ 0xedb8_8320 : crc >> 1 }
     }
     crc = ~crc
-    let digits = (0..<7).reversed().map { alphabet[Int(crc >> UInt32($0 * 5) & 31)] }
+    let digits = (0..<7).reversed().map { encoding.alphabet[Int(crc >> UInt32($0 * 5) & 31)] }
     return String(decoding: digits, as: UTF8.self)
   }
 }

@@ -4,24 +4,29 @@ package import EventLoop
 package struct Configuration: Sendable {
   /// Where PostgreSQL is, as libpq reads it; nil without `DATABASE_URL`.
   package var databaseURL: String?
+  /// Where the API is served.
   package var listen = SocketAddress("127.0.0.1:8080")!
+  /// Where `/livez` and `/readyz` are served.
   package var privateListen = SocketAddress("127.0.0.1:9090")!
   /// Whether `COLOPHON_PRIVATE_LISTEN` was given.
   package var choosesPrivateListen = false
   /// `https://api.example.com`, without a slash at its end; nil makes URLs in answers relative.
   package var publicURL: String?
+  /// Whose pages may read the API in a browser.
   package var crossOrigin = CrossOrigin.everyone
+  /// The database role that `migrate` grants to.
   package var runtimeRole = "colophon_runtime"
+  /// How long requests under way may take to finish.
   package var drain = Duration.seconds(20)
 
-  /// Every variable with what it means, in README's order.
+  /// Every variable, in README's order.
   package static let variables: [String] = [
     "DATABASE_URL", "COLOPHON_LISTEN", "COLOPHON_PRIVATE_LISTEN", "COLOPHON_PUBLIC_URL",
     "COLOPHON_CORS_ORIGINS", "COLOPHON_RUNTIME_ROLE", "COLOPHON_DRAIN_SECONDS",
   ]
 
-  /// Reads the variables. Throws every fault at once: unknown `COLOPHON_` names, and values that are
-  /// not what they should be. An empty value counts as absent.
+  /// Reads the variables. Throws every fault at once: unknown `COLOPHON_` names, and values that
+  /// are not what they should be. An empty value counts as absent.
   package init(_ environment: [String: String]) throws(ConfigurationError) {
     var faults: [String] = []
     for name in environment.keys.sorted()
@@ -71,7 +76,7 @@ package struct Configuration: Sendable {
       }
     }
     if let text = value("COLOPHON_DRAIN_SECONDS") {
-      if text.utf8.count <= 4, text.utf8.allSatisfy({ (48...57).contains($0) }),
+      if text.utf8.count <= 4, text.utf8.allSatisfy(\.isDigit),
         let seconds = Int(text), (1...3600).contains(seconds)
       {
         drain = .seconds(seconds)
@@ -89,17 +94,12 @@ package struct Configuration: Sendable {
     var rest = text.utf8.dropFirst(scheme.utf8.count)
     if rest.last == UInt8(ascii: "/") { rest = rest.dropLast() }
     return !rest.isEmpty
-      && rest.allSatisfy {
-        (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0)
-          || [
-            UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: ":"), UInt8(ascii: "["),
-            UInt8(ascii: "]"),
-          ].contains($0)
-      }
+      && rest.allSatisfy { $0.isLetter || $0.isDigit || ".-:[]".utf8.contains($0) }
   }
 }
 
 /// What is wrong with the environment, a sentence for each fault.
 package struct ConfigurationError: Error, Sendable, Equatable {
+  /// In the order of the variables; never empty.
   package let faults: [String]
 }

@@ -130,6 +130,7 @@ package struct ContentAPI: Responder {
     return response
   }
 
+  /// The problem for a request that was refused before it could be matched.
   package func response(to refusal: Refusal) -> Response {
     let id = requestIDs.make()
     var response = Problem(refusal).response(instance: id)
@@ -217,7 +218,8 @@ package struct ContentAPI: Responder {
 }
 
 extension Route {
-  /// `Accept-Post`, `Accept-Put`, `Accept-Patch`: what a write reads, for those who ask or got it wrong.
+  /// `Accept-Post`, `Accept-Put`, `Accept-Patch`: what a write reads, for those who ask or got it
+  /// wrong.
   var accepts: (FieldName, FieldValue)? {
     guard !reads.isEmpty else { return nil }
     let value = FieldValue(reads.map(\.essence).joined(separator: ", "))
@@ -246,6 +248,7 @@ package final class RequestIDs: Sendable {
     prefix = seed.map { Self.hex(UInt64($0), digits: 2) }.joined()
   }
 
+  /// The next name of ours.
   package func make() -> String {
     let (_, number) = counter.wrappingAdd(1, ordering: .relaxed)
     return prefix + Self.hex(number, digits: 12)

@@ -4,8 +4,8 @@ import HTTP
 /// §3.3): everybody's by default, as anybody can read it by other means.
 ///
 /// Pages get what needs no key. Preflights do not name `Authorization` among the fields that may be
-/// sent, nor the methods that write: a key inside a page is a key given away. The program behind the
-/// page holds it, and that is not bound by any of this.
+/// sent, nor the methods that write: a key inside a page is a key given away. The program behind
+/// the page holds it, and that is not bound by any of this.
 package struct CrossOrigin: Sendable, Equatable {
   private enum Origins: Equatable {
     case any, none
@@ -20,8 +20,8 @@ package struct CrossOrigin: Sendable, Equatable {
   package static let everyone = CrossOrigin(.any)
 
   /// Reads `*`, `off`, or origins with commas between them; nil when the text is none of these. An
-  /// origin is written as browsers send it, for they are compared byte by byte: in lower case, without
-  /// a default port, a path or a slash. `null` is none: every sandboxed page claims it.
+  /// origin is written as browsers send it, for they are compared byte by byte: in lower case,
+  /// without a default port, a path or a slash. `null` is none: every sandboxed page claims it.
   package init?(_ text: String) {
     switch text {
     case "*": origins = .any

@@ -1,9 +1,11 @@
-/// A place in a list, between two of its members: the key and the id of the one it was cut at and the
-/// direction to walk from there. Opaque to clients; bound to the filters and the order it was made
-/// with.
+/// A place in a list, between two of its members: the key and the id of the one it was cut at and
+/// the direction to walk from there. Opaque to clients; bound to the filters and the order it was
+/// made with.
 package struct Cursor: Sendable, Equatable {
+  /// Which way to walk; the raw value stands in the text.
   package enum Direction: UInt8, Sendable { case forward = 0, backward = 1 }
 
+  /// Towards the list's end or its start.
   package let direction: Direction
   /// A hash of the list's filters and order.
   private let filters: UInt64
@@ -23,8 +25,9 @@ package struct Cursor: Sendable, Equatable {
 
   /// Reads what `text` writes; nil for everything else, and for a cursor of other filters.
   package init?(_ text: String, filters: String) {
-    guard let bytes = Base64URL.decode(text), bytes.count >= Self.keyOffset + Self.checkSize,
-      bytes[0] == Self.format, let direction = Direction(rawValue: bytes[1])
+    guard let bytes = BaseEncoding.base64URL.decode(text),
+      bytes.count >= Self.keyOffset + Self.checkSize, bytes[0] == Self.format,
+      let direction = Direction(rawValue: bytes[1])
     else { return nil }
     let checkOffset = bytes.count - Self.checkSize
     self.direction = direction
@@ -45,8 +48,8 @@ package struct Cursor: Sendable, Equatable {
   }
 
   /// The cursor to all that lies on the other side: the way back from a page that turned out empty.
-  /// A cursor leaves out the member it was cut at, which belongs to this side then, so its id is one
-  /// further; nil when there is none.
+  /// A cursor leaves out the member it was cut at, which belongs to this side then, so its id is
+  /// one further; nil when there is none.
   ///
   /// - Parameter descending: whether the walk that found nothing goes from high keys to low ones.
   package func reversed(descending: Bool) -> Cursor? {
@@ -69,7 +72,7 @@ package struct Cursor: Sendable, Equatable {
     bytes += id
     bytes += key.utf8
     Self.append(FNV1a.hash(bytes), size: Self.checkSize, to: &bytes)
-    return Base64URL.encode(bytes)
+    return BaseEncoding.base64URL.encode(bytes)
   }
 
   /// The UUID as PostgreSQL reads it.
@@ -105,44 +108,5 @@ package struct Cursor: Sendable, Equatable {
       bytes.append(byte)
     }
     return bytes
-  }
-}
-
-/// RFC 4648 §5, without padding, and strict: one text for each sequence of bytes.
-package enum Base64URL {
-  private static let alphabet = Array(
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
-
-  package static func encode(_ bytes: [UInt8]) -> String {
-    var text: [UInt8] = []
-    var buffer: UInt32 = 0
-    var bits = 0
-    for byte in bytes {
-      buffer = (buffer << 8 | UInt32(byte)) & 0xffff
-      bits += 8
-      while bits >= 6 {
-        bits -= 6
-        text.append(alphabet[Int(buffer >> UInt32(bits) & 63)])
-      }
-    }
-    if bits > 0 { text.append(alphabet[Int(buffer << UInt32(6 - bits) & 63)]) }
-    return String(decoding: text, as: UTF8.self)
-  }
-
-  package static func decode(_ text: String) -> [UInt8]? {
-    var bytes: [UInt8] = []
-    var buffer: UInt32 = 0
-    var bits = 0
-    for character in text.utf8 {
-      guard let value = alphabet.firstIndex(of: character) else { return nil }
-      buffer = (buffer << 6 | UInt32(value)) & 0xffff
-      bits += 6
-      if bits >= 8 {
-        bits -= 8
-        bytes.append(UInt8(truncatingIfNeeded: buffer >> UInt32(bits)))
-      }
-    }
-    // What is left must be the padding bits that `encode` leaves zero.
-    return bits < 6 && buffer & (1 << UInt32(bits) - 1) == 0 ? bytes : nil
   }
 }

@@ -61,6 +61,9 @@ package struct Faults: Error, Sendable, Equatable {
   /// Whether nothing is wrong.
   package var isEmpty: Bool { listed.isEmpty }
 
+  /// Whether a fault of exactly this place is told.
+  func contains(_ place: Fault.Place) -> Bool { listed.contains { $0.place == place } }
+
   private var listed: [Fault] = []
   private var unlisted = 0
 

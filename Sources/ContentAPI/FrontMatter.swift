@@ -6,12 +6,15 @@
 /// scalar means is left to the reader of its key, so `title: 1984` can be a text.
 package struct FrontMatter: Sendable, Equatable {
   /// The most bytes from the file's start to the end of the closing line.
-  package static let maximumSize = 65_536
+  static let maximumSize = 65_536
 
   /// A key with its value, `line` counted from 1 at the file's first line.
   package struct Entry: Sendable, Equatable {
+    /// As written, quotes taken off.
     package let key: String
+    /// As YAML has it, not as the key means it.
     package let value: Value
+    /// Of the key.
     package let line: Int
   }
 

@@ -35,6 +35,7 @@ package struct Instant: Sendable, Hashable, Comparable, CustomStringConvertible 
     self = try scan.dateTime(.frontMatter)
   }
 
+  /// Whether `one` comes first.
   package static func < (one: Instant, other: Instant) -> Bool {
     one.microseconds < other.microseconds
   }

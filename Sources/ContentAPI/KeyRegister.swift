@@ -6,17 +6,23 @@ package import Postgres
 package struct KeyRegister: Sendable {
   private let connection: Connection
 
+  /// - Parameter connection: of a role that may write the keys; the caller closes it.
   package init(_ connection: Connection) { self.connection = connection }
 
   /// A line of `key list`.
   package struct Entry: Sendable {
+    /// The part of the key that anyone may see.
     package let id: String
+    /// What it was called when it was made.
     package let name: String
+    /// As the database has them: a newer program may know more than `Scope`.
     package let scopes: [String]
+    /// RFC 3339, right to about a minute; nil when it never was.
     package let lastUsedAt: String?
     /// `active`, `expired` or `revoked`.
     package let state: String
 
+    /// Renders it as one object.
     package func write(to json: inout JSONWriter) {
       json.beginObject()
       json.name("id")
@@ -38,6 +44,7 @@ package struct KeyRegister: Sendable {
   /// What came of rotating a key.
   package enum Rotation: Sendable {
     case rotated(APIKey)
+    /// There is no active key of this id.
     case unknown
     /// Two keys of the account are active already.
     case tooMany(active: [String])
@@ -55,6 +62,7 @@ package struct KeyRegister: Sendable {
       ])
   }
 
+  /// Every key there is, revoked ones too.
   package func list() async throws(PostgresError) -> [Entry] {
     let rows = try await connection.query(Self.list.sql)
     return (0..<rows.count).map { row in
@@ -65,8 +73,8 @@ package struct KeyRegister: Sendable {
     }
   }
 
-  /// Makes a second key for the account of key `id`. Both work until one is revoked, so that clients
-  /// can change over; a third is refused.
+  /// Makes a second key for the account of key `id`. Both work until one is revoked, so that
+  /// clients can change over; a third is refused.
   package func rotate(_ id: String, to key: APIKey) async throws(PostgresError) -> Rotation {
     // Locked in a statement of its own, so that the next one sees what another rotation has made.
     _ = try await connection.query("begin")
@@ -87,6 +95,7 @@ package struct KeyRegister: Sendable {
     try await connection.query(Self.revoke.sql, [.text(id)]).count == 1
   }
 
+  /// Every statement, for a test to prepare.
   package static let statements = [create, list, lockAccount, rotate, revoke]
 
   private static let create = Statement(

@@ -1,5 +1,5 @@
-/// The words of a Markdown source without its markup: for an excerpt, a word count and a reading
-/// time, computed once when a post is written.
+/// The words of a Markdown source without its markup: for an excerpt and a word count, computed
+/// once when a post is written.
 ///
 /// It is not a renderer. It knows CommonMark's blocks and inlines with GitHub's tables,
 /// strikethrough and footnotes well enough that readers see no marks, in time linear in the source
@@ -7,8 +7,6 @@
 package struct MarkdownText: Sendable, Equatable {
   /// The most characters (Unicode scalars) of a derived excerpt, its `…` included.
   package static let excerptLength = 300
-  /// How many words a reader is taken to read in a minute.
-  package static let wordsPerMinute = 220
 
   /// Headings and text, a line each, without code blocks, images, HTML, comments, footnotes and
   /// link definitions. Characters are as the reader would see them: escapes and the common
@@ -21,11 +19,6 @@ package struct MarkdownText: Sendable, Equatable {
   /// ideographs and kana count one each, for they are written without spaces. Alternative texts of
   /// images, addresses behind links, HTML and comments do not count.
   package let wordCount: Int
-
-  /// Whole minutes, rounded up, at least 1.
-  package var readingTime: Int {
-    max(1, (wordCount + MarkdownText.wordsPerMinute - 1) / MarkdownText.wordsPerMinute)
-  }
 
   /// Reads a Markdown source without front matter.
   package init(_ source: String) {

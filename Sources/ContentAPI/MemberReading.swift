@@ -7,14 +7,10 @@ import JSON
 /// space at their ends and count as absent when nothing is left; Markdown stays as it was sent.
 /// Characters are Unicode scalars.
 struct MemberReading {
-  private let members: [JSONMember]
+  private let object: JSONValue
   private let patch: JSONValue?
   private let path: [String]
-  /// Of what is no object nothing can be called missing.
-  private let isObject: Bool
-  private var faults: Faults
-  /// How often something was wrong, so that a required member that is wrong is not called missing.
-  private var complaints = 0
+  private var complaints: Complaints
 
   /// - Parameters:
   ///   - value: what a request sent, or what its patch makes of what is stored.
@@ -22,58 +18,58 @@ struct MemberReading {
   ///     has left no trace in `value`.
   ///   - writable: the members that may be there.
   ///   - readOnly: members of the answer that may not.
-  ///   - path: the way to this object within the body.
+  ///   - complaints: what is known to be wrong already.
   init(
     _ value: JSONValue, patch: JSONValue? = nil, writable: [String], readOnly: [String] = [],
-    at path: [String] = []
+    _ complaints: Complaints = Complaints()
   ) {
-    self.init(value, patch, writable, readOnly, at: path, Faults())
+    self.init(value, patch, writable, readOnly, at: [], complaints)
   }
 
   private init(
     _ value: JSONValue, _ patch: JSONValue?, _ writable: [String], _ readOnly: [String],
-    at path: [String], _ faults: Faults
+    at path: [String], _ complaints: Complaints
   ) {
-    self.path = path
+    object = value
     self.patch = patch
-    self.faults = faults
-    members = value.objectValue ?? []
-    isObject = value.objectValue != nil
-    if !isObject {
-      let known = writable.joined(separator: ", ")
-      tell("expected an object with \(known), got \(PostReading.kind(value))", at: [])
+    self.path = path
+    self.complaints = complaints
+    var known: String { writable.joined(separator: ", ") }
+    guard let members = value.objectValue else {
+      expected("an object {\(known)}", value, at: [])
+      return
     }
-    let removed = (patch?.objectValue ?? []).filter { value[$0.name] == nil }
-    for member in members + removed where !writable.contains(member.name) {
+    let removed = (patch?.objectValue ?? []).filter(\.value.isNull)
+    for name in (members + removed).map(\.name) where !writable.contains(name) {
       tell(
-        readOnly.contains(member.name)
-          ? "\(member.name) is read-only: leave it out"
-          : "unknown member \(PostReading.quoted(member.name)); known are "
-            + writable.joined(separator: ", "), at: [member.name])
+        readOnly.contains(name)
+          ? "\(name) is read-only: leave it out"
+          : "unknown member \(name.quoted); known are \(known)", at: [name])
     }
   }
 
   /// Throws everything that is wrong; call it when everything has been read.
   func finish() throws(Faults) {
-    if !faults.isEmpty { throw faults }
+    if !complaints.faults.isEmpty { throw complaints.faults }
   }
 
   /// What `read` finds; where it finds nothing and had nothing to complain about, that is a fault.
   mutating func required<Value>(
     _ name: String, _ hint: String, _ read: (inout MemberReading) -> Value?
   ) -> Value? {
-    let before = complaints
     let value = read(&self)
-    if isObject, value == nil, complaints == before {
+    if value == nil, object.objectValue != nil, !complaints.told(at: path + [name]) {
       tell("\(name) is required: \(hint)", at: [name])
     }
     return value
   }
 
+  /// Whether the member is there and not null.
+  func has(_ name: String) -> Bool { value(name) != nil }
+
   /// Tells a fault of a member.
   mutating func tell(_ detail: String, at steps: [String]) {
-    complaints += 1
-    faults.append(Fault(place: .pointer(through: path + steps), detail: detail))
+    complaints.tell(detail, at: path + steps)
   }
 }
 
@@ -81,12 +77,12 @@ struct MemberReading {
 extension MemberReading {
   /// A text without line breaks.
   mutating func line(_ name: String, limit: Int) -> String? {
-    string(name).flatMap { checked($0, limit: limit, allowsLineBreaks: false, at: [name]) }
+    string(name).flatMap { checked($0, name, limit, at: [name]) }
   }
 
   /// A text that may have line breaks and tabs.
   mutating func text(_ name: String, limit: Int) -> String? {
-    string(name).flatMap { checked($0, limit: limit, allowsLineBreaks: true, at: [name]) }
+    string(name).flatMap { checked($0, name, limit, allowsLineBreaks: true, at: [name]) }
   }
 
   /// Markdown as it was sent, at most 524,288 bytes; nil when it is blank.
@@ -107,7 +103,7 @@ extension MemberReading {
     guard let text = string(name) else { return nil }
     guard let complaint = WebAddress.complaint(text) else { return text }
     let rule = "an absolute http or https URL of at most 2048 characters"
-    tell("expected \(rule), got \(PostReading.quoted(text)): \(complaint)", at: [name])
+    tell("expected \(rule), got \(text.quoted): \(complaint)", at: [name])
     return nil
   }
 
@@ -117,7 +113,7 @@ extension MemberReading {
     guard let text = string(name) else { return nil }
     let parts = text.utf8.split(separator: UInt8(ascii: "@"), omittingEmptySubsequences: false)
     let isClean = text.unicodeScalars.allSatisfy {
-      !PostReading.isControl($0) && !$0.properties.isWhitespace
+      !$0.isControl && !$0.properties.isWhitespace
         && !",;:<>()[]\\\"".unicodeScalars.contains($0)
     }
     guard text.utf8.count <= 254, parts.count == 2, parts.allSatisfy({ !$0.isEmpty }), isClean
@@ -146,6 +142,18 @@ extension MemberReading {
     string(name).flatMap { slug($0, limit: limit, at: [name]) }
   }
 
+  /// A date-time of RFC 3339.
+  mutating func instant(_ name: String) -> Instant? {
+    guard let text = string(name) else { return nil }
+    do throws(InstantError) {
+      return try Instant(rfc3339: text)
+    } catch {
+      let rule = "an RFC 3339 date-time such as 2026-03-12T09:00:00Z"
+      tell("expected \(rule), got \(text.quoted): \(error)", at: [name])
+      return nil
+    }
+  }
+
   /// The slug of a thing that has one, nil when it stays. A PUT may repeat it, a patch change it,
   /// and nothing can take it away. `current` is nil for what is new and may come without.
   mutating func slug(
@@ -162,7 +170,8 @@ extension MemberReading {
     return slug
   }
 
-  private mutating func string(_ name: String) -> String? {
+  /// Any text.
+  mutating func string(_ name: String) -> String? {
     value(name).flatMap { string($0, at: [name]) }
   }
 
@@ -175,29 +184,30 @@ extension MemberReading {
   private mutating func slug(_ text: String, limit: Int, at steps: [String]) -> String? {
     if Slug.isValid(text, limit: limit) { return text }
     let hint = Slug.derive(from: text, limit: limit).map { "; did you mean \"\($0)\"?" } ?? ""
-    let got = PostReading.quoted(text)
+    let got = text.quoted
     tell("expected 1 to \(limit) \(Slug.rule), got \(got)\(hint)", at: steps)
     return nil
   }
 
   /// The text without white space at its ends; nil when nothing is left or a fault was told.
   private mutating func checked(
-    _ text: String, limit: Int, allowsLineBreaks: Bool, at steps: [String]
+    _ text: String, _ label: String, _ limit: Int, allowsLineBreaks: Bool = false,
+    at steps: [String]
   ) -> String? {
-    let trimmed = PostReading.trimmed(text)
+    let trimmed = text.trimmed
     let length = trimmed.unicodeScalars.count
     if length > limit {
-      tell("at most \(limit) characters are expected, there are \(length)", at: steps)
+      tell("\(label) may have at most \(limit) characters, it has \(length)", at: steps)
       return nil
     }
     let control = trimmed.unicodeScalars.first {
-      PostReading.isControl($0) && !(allowsLineBreaks && ["\n", "\r", "\t"].contains($0))
+      $0.isControl && !(allowsLineBreaks && ["\n", "\r", "\t"].contains($0))
     }
     if let control {
       let digits = String(control.value, radix: 16, uppercase: true)
       let code = "U+" + String(repeating: "0", count: max(0, 4 - digits.utf8.count)) + digits
       let kind = allowsLineBreaks ? "other than line breaks and tabs" : "or line breaks"
-      tell("no control characters \(kind) are expected, there is \(code)", at: steps)
+      tell("\(label) must not contain control characters \(kind), it has \(code)", at: steps)
       return nil
     }
     return trimmed.isEmpty ? nil : trimmed
@@ -232,7 +242,7 @@ extension MemberReading {
 
   /// Tags in the writer's order: at most 32 slugs, none twice.
   mutating func tags(_ name: String) -> [String] {
-    distinct(name, limit: 32) { reading, item, steps in
+    distinct(name, of: "slugs", limit: 32) { reading, item, steps in
       reading.string(item, at: steps).flatMap {
         reading.slug($0, limit: Slug.maximumTagLength, at: steps)
       }
@@ -241,12 +251,10 @@ extension MemberReading {
 
   /// One-line texts, none blank and none twice.
   mutating func lines(_ name: String, limit: Int, each length: Int) -> [String] {
-    distinct(name, limit: limit) { reading, item, steps in
+    distinct(name, of: "texts", limit: limit) { reading, item, steps in
       guard let text = reading.string(item, at: steps) else { return nil }
-      let before = reading.complaints
-      let line = reading.checked(text, limit: length, allowsLineBreaks: false, at: steps)
-      if line == nil, reading.complaints == before { reading.tell("it is blank", at: steps) }
-      return line
+      if text.trimmed.isEmpty { reading.tell("an entry must not be blank", at: steps) }
+      return reading.checked(text, "an entry", length, at: steps)
     }
   }
 
@@ -262,7 +270,7 @@ extension MemberReading {
   mutating func objects<Value>(
     _ name: String, limit: Int, _ writable: [String], _ read: (inout MemberReading) -> Value
   ) -> [Value] {
-    array(name, limit: limit).enumerated().map { index, item in
+    array(name, of: "objects", limit: limit).enumerated().map { index, item in
       nested(item, patch: nil, writable, at: [name, String(index)], read)
     }
   }
@@ -271,24 +279,23 @@ extension MemberReading {
     _ value: JSONValue, patch: JSONValue?, _ writable: [String], at steps: [String],
     _ read: (inout MemberReading) -> Value
   ) -> Value {
-    var reading = MemberReading(value, patch, writable, [], at: path + steps, faults)
+    var reading = MemberReading(value, patch, writable, [], at: path + steps, complaints)
     let result = read(&reading)
-    faults = reading.faults
-    complaints += reading.complaints
+    complaints = reading.complaints
     return result
   }
 
   private mutating func distinct(
-    _ name: String, limit: Int,
+    _ name: String, of kind: String, limit: Int,
     _ read: (inout MemberReading, JSONValue, [String]) -> String?
   ) -> [String] {
     var items: [String] = []
     var places: [[UInt8]: Int] = [:]
-    for (index, value) in array(name, limit: limit).enumerated() {
+    for (index, value) in array(name, of: kind, limit: limit).enumerated() {
       let steps = [name, String(index)]
       guard let item = read(&self, value, steps) else { continue }
       if let earlier = places[Array(item.utf8)] {
-        tell("\(PostReading.quoted(item)) already stands at place \(earlier)", at: steps)
+        tell("\(item.quoted) already stands at /\(name)/\(earlier)", at: steps)
         continue
       }
       places[Array(item.utf8)] = index
@@ -297,26 +304,82 @@ extension MemberReading {
     return items
   }
 
-  private mutating func array(_ name: String, limit: Int) -> [JSONValue] {
+  private mutating func array(_ name: String, of kind: String, limit: Int) -> [JSONValue] {
     guard let value = value(name) else { return [] }
     guard let items = value.arrayValue else {
-      expected("an array", value, at: [name])
+      expected("an array of \(kind)", value, at: [name])
       return []
     }
     if items.count > limit {
-      tell("at most \(limit) entries are expected, there are \(items.count)", at: [name])
+      tell("\(name) may have at most \(limit) entries, it has \(items.count)", at: [name])
     }
     return items
   }
 
   /// The value of a member unless it is absent or null.
   private func value(_ name: String) -> JSONValue? {
-    let value = members.first { $0.name.utf8.elementsEqual(name.utf8) }?.value
-    return value?.isNull == false ? value : nil
+    object[name].flatMap { $0.isNull ? nil : $0 }
   }
 
   private mutating func expected(_ what: String, _ value: JSONValue, at steps: [String]) {
-    tell("expected \(what), got \(PostReading.kind(value))", at: steps)
+    tell("expected \(what), got \(value.kind)", at: steps)
+  }
+}
+
+/// What is wrong with a request, while it is gathered.
+struct Complaints {
+  private(set) var faults = Faults()
+  /// Where the members of the body stand in a file of lines, for details to begin with.
+  var lines: [String: Int] = [:]
+
+  /// Tells a fault of the value that is reached by these steps. Its line is that of the member,
+  /// unless it is given.
+  mutating func tell(_ detail: String, at steps: [String], line: Int? = nil) {
+    let line = (line ?? steps.first.flatMap { lines[$0] }).map { "line \($0): " } ?? ""
+    faults.append(Fault(place: .pointer(through: steps), detail: line + detail))
+  }
+
+  /// Whether something is wrong with just this value, which cannot be called missing then.
+  func told(at steps: [String]) -> Bool { faults.contains(.pointer(through: steps)) }
+}
+
+extension JSONValue {
+  /// What it is, for use within a sentence.
+  fileprivate var kind: String {
+    switch self {
+    case .null: "null"
+    case .bool: "a boolean"
+    case .number: "a number"
+    case .string: "a string"
+    case .array: "an array"
+    case .object: "an object"
+    }
+  }
+}
+
+extension String {
+  /// The text in double quotes, shortened, for use within a sentence.
+  var quoted: String {
+    let opening = String(String.UnicodeScalarView(unicodeScalars.prefix(60)))
+    return opening.utf8.count < utf8.count ? "\"\(opening)…\"" : "\"\(self)\""
+  }
+
+  /// The text without white space at its ends.
+  fileprivate var trimmed: String {
+    guard let first = unicodeScalars.firstIndex(where: { !$0.properties.isWhitespace }),
+      let last = unicodeScalars.lastIndex(where: { !$0.properties.isWhitespace })
+    else { return "" }
+    return String(unicodeScalars[first...last])
+  }
+}
+
+extension Unicode.Scalar {
+  /// Whether it is a control character, or one of the two separators that break a line as well.
+  fileprivate var isControl: Bool {
+    switch value {
+    case 0...0x1F, 0x7F...0x9F, 0x2028, 0x2029: true
+    default: false
+    }
   }
 }
 

@@ -5,7 +5,7 @@ import Postgres
 
 /// `/v1/newsletter`: what the newsletter is, for the form that invites to it. There is one, from
 /// the start.
-package struct Newsletter: Sendable {
+struct Newsletter: Sendable {
   let pool: Pool
 
   // GET /v1/newsletter

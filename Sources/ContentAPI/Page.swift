@@ -2,15 +2,16 @@ import HTTP
 import JSON
 import Postgres
 
-/// Which page of a list a client asks for: `limit`, and `cursor` or `page`; and whether it wants the
-/// total, which is `count`.
+/// Which page of a list a client asks for: `limit`, and `cursor` or `page`; and whether it wants
+/// the total, which is `count`.
 struct PageRequest {
   let limit: Int
   let cursor: Cursor?
   /// Counted from 1; nil when the client walks by cursors.
   let number: Int?
   let counts: Bool
-  /// Whether the walk that is asked for goes from high keys to low ones; nil where ids tell nothing.
+  /// Whether the walk that is asked for goes from high keys to low ones; nil where ids tell
+  /// nothing.
   private let descends: Bool?
   /// What a cursor is bound to. The limit is not in it, so that a client may change its step.
   private let filters: String
@@ -102,9 +103,9 @@ struct Page {
   private let total: Int?
   private let limit: Int
 
-  /// The one row has these columns: the members as a JSON array, the total or NULL, whether there is
-  /// more in the direction walked, key and id of the first member and of the last, the seconds until
-  /// the list may change by itself, and a hash of array and total.
+  /// The one row has these columns: the members as a JSON array, the total or NULL, whether there
+  /// is more in the direction walked, key and id of the first member and of the last, the seconds
+  /// until the list may change by itself, and a hash of array and total.
   init(_ rows: Rows, of request: PageRequest, _ projection: Projection) throws {
     guard rows.count == 1, let data = rows.bytes(0, 0), let hasMore = rows.boolean(0, 2),
       let hash = rows.text(0, 8)

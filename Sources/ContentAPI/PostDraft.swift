@@ -34,15 +34,19 @@ package struct PostDraft: Sendable, Equatable {
   package var status: Status?
   /// The time of publication asked for; nil leaves the stored one or takes the time of publishing.
   package var publishedAt: Instant?
+  /// Whether it stands out, for clients to show.
   package var featured = false
   /// The place among featured posts, from 0.
   package var featuredOrder: Int32?
   /// At most 32 slugs in the author's order, none twice.
   package var tags: [String] = []
+  /// nil for none.
   package var coverImage: CoverImage?
   /// An absolute http or https address.
   package var canonicalURL: String?
+  /// For search engines, 1 to 300 characters.
   package var metaTitle: String?
+  /// For search engines, 1 to 500 characters.
   package var metaDescription: String?
 
   /// Whether both ask for the same bytes; `String` would take canonically equivalent texts for one.
@@ -75,14 +79,7 @@ package struct PostDraft: Sendable, Equatable {
   package static func read(
     json: JSONValue, replacing slug: String? = nil
   ) -> Result<PostDraft, Faults> {
-    guard case .object(let members) = json else {
-      let detail = "expected an object with at least title and body, got \(PostReading.kind(json))"
-      return .failure(Faults([Fault(place: .pointer(""), detail: detail)]))
-    }
-    var reading = PostReading()
-    reading.replaced = slug
-    for member in members { reading.give(member.name, member.value, line: nil) }
-    return reading.draft()
+    PostReading(slug: slug).draft(json)
   }
 
   /// Reads what a merge patch (RFC 7396) makes of a post, whose writable members `stored` are, and
@@ -90,12 +87,9 @@ package struct PostDraft: Sendable, Equatable {
   package static func read(
     patch: [JSONMember], of stored: JSONValue
   ) -> Result<PostDraft, Faults> {
-    var reading = PostReading()
-    reading.keepsSlug = true
-    reading.defaultStatus = .draft
-    let patched = MergePatch.apply(.object(patch), to: stored)
-    reading.give(patched.objectValue ?? [], by: patch)
-    return reading.draft()
+    let patch = JSONValue.object(patch)
+    return PostReading(slug: stored["slug"]?.stringValue, defaultStatus: .draft)
+      .draft(MergePatch.apply(patch, to: stored), patch: patch)
   }
 
   /// Reads a Markdown file with front matter and tells all faults at once. Pointers name the member
@@ -111,17 +105,14 @@ package struct PostDraft: Sendable, Equatable {
       return .failure(.invalidUTF8(offset: error.byteOffsets.lowerBound))
     }
     let frontMatter = FrontMatter.read(file)
-    var reading = PostReading()
-    reading.replaced = slug
-    if let offset = frontMatter.bodyOffset {
-      reading.give("body", .string(text(file, from: offset)), line: nil)
-    } else {
-      reading.isUnsplit = true
+    let post = PostFrontMatter(frontMatter)
+    guard let bodyOffset = frontMatter.bodyOffset else {
+      return .failure(.faults(post.complaints.faults))
     }
-    for fault in frontMatter.faults { reading.giveUp(on: fault) }
-    for entry in frontMatter.entries { reading.give(entry) }
-    reading.defaultStatus = .published
-    return reading.draft().mapError(MarkdownError.faults)
+    let body = JSONMember(name: "body", value: .string(text(file, from: bodyOffset)))
+    return PostReading(slug: slug, defaultStatus: .published)
+      .draft(.object(post.members + [body]), post.complaints)
+      .mapError(MarkdownError.faults)
   }
 
   private static func text(_ file: Span<UInt8>, from offset: Int) -> String {

@@ -1,7 +1,7 @@
 import Postgres
 
-/// What a list of posts is sorted by, and the statements that walk it. Ties are broken by the id, in
-/// the direction of the walk.
+/// What a list of posts is sorted by, and the statements that walk it. Ties are broken by the id,
+/// in the direction of the walk.
 enum PostOrder: Int, CaseIterable {
   /// By date; a post without one is still to come, so it stands behind all dates.
   case publication
@@ -85,19 +85,19 @@ enum PostOrder: Int, CaseIterable {
   }
 }
 
-// The parameters of every statement: $1 the limit, $2 how many rows to walk over first, $3 1 to show
-// the page in the direction of the walk and -1 against it, $4 whether the body is wanted, $5 whether
-// the total is; $6 and $7 the key and the id that the page is cut at; $8 the tag whose counter knows
-// the total, if one does. Statements over `posts` have the filters of `PostFilters.values` besides,
-// from $9 on, NULL where there is no condition.
+// The parameters of every statement: $1 the limit, $2 how many rows to walk over first, $3 1 to
+// show the page in the direction of the walk and -1 against it, $4 whether the body is wanted, $5
+// whether the total is; $6 and $7 the key and the id that the page is cut at; $8 the tag whose
+// counter knows the total, if one does. Statements over `posts` have the filters of
+// `PostFilters.values` besides, from $9 on, NULL where there is no condition.
 extension PostOrder {
   /// The statement for a list of all posts or of one tag by date.
   static func commonStatement(_ name: String, descends: Bool) -> Statement {
     let direction = descends ? " desc" : ""
     let key = "(colophon.instant($6::bigint), $7::uuid)"
-    // Of what has come due and is not counted yet the newest are wanted, but nothing that is still to
-    // come. One bound says both, the lower of cursor and clock: given two, the index would start at
-    // the cursor and walk through everything that is still to come.
+    // Of what has come due and is not counted yet the newest are wanted, but nothing that is still
+    // to come. One bound says both, the lower of cursor and clock: given two, the index would start
+    // at the cursor and walk through everything that is still to come.
     let due =
       descends
       ? """
@@ -200,8 +200,8 @@ extension PostOrder {
                 where l.tag = $8::text and not l.counted and l.published_at <= colophon.clock())
     """
 
-  /// The conditions of `PostFilters.values`. Planned for its values, nothing remains of what is NULL,
-  /// and of the status only the one line that applies.
+  /// The conditions of `PostFilters.values`. Planned for its values, nothing remains of what is
+  /// NULL, and of the status only the one line that applies.
   private static let filters = """
     case
               when $17::text is null or $17::text = 'published' then \(isOut)

@@ -10,11 +10,15 @@ package struct PrivateAPI: Responder {
   private let pools: [Pool]
   private let draining: Draining
 
+  /// - Parameters:
+  ///   - pools: of all loops; the service is ready when each of them can be used.
+  ///   - draining: set by whoever ends the service.
   package init(pools: [Pool], draining: Draining) {
     self.pools = pools
     self.draining = draining
   }
 
+  /// Answers the two paths; 404 for others, 405 for what is neither GET nor HEAD.
   package func respond(to request: Request) async -> Response {
     guard [.get, .head].contains(request.head.method) else {
       return Self.answer(405, "method not allowed", fields: ["Allow": "GET, HEAD"])
@@ -36,6 +40,7 @@ package struct PrivateAPI: Responder {
     }
   }
 
+  /// The refusal's status and words.
   package func response(to refusal: Refusal) -> Response {
     Self.answer(refusal.status, refusal.detail)
   }
@@ -65,8 +70,11 @@ package struct PrivateAPI: Responder {
 package final class Draining: Sendable {
   private let flag = Atomic(false)
 
+  /// The end has not begun.
   package init() {}
 
+  /// True from `begin()` on, in every thread.
   package var hasBegun: Bool { flag.load(ordering: .acquiring) }
+  /// Begins the end, which nothing takes back.
   package func begin() { flag.store(true, ordering: .releasing) }
 }

@@ -4,7 +4,7 @@ import JSON
 import Postgres
 
 /// `/v1/profile`: who writes here, and what the site is called. There is one, from the start.
-package struct Profile: Sendable {
+struct Profile: Sendable {
   let pool: Pool
 
   // GET /v1/profile

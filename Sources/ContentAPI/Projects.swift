@@ -5,7 +5,7 @@ import Postgres
 
 /// `/v1/projects`: what the writer has made, in an order of his own. They are few, and everybody
 /// may see them.
-package struct Projects: Sendable {
+struct Projects: Sendable {
   let pool: Pool
   let publicURL: String
 

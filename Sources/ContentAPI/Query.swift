@@ -22,12 +22,12 @@ struct Query {
     self.values = values
   }
 
-  mutating func text(_ name: String) -> String? { values[name] }
+  func text(_ name: String) -> String? { values[name] }
 
   /// An integer in `range`, or `standard` when the parameter is absent.
   mutating func integer(_ name: String, in range: ClosedRange<Int>, standard: Int) -> Int {
     guard let text = values[name] else { return standard }
-    guard (1...18).contains(text.utf8.count), text.utf8.allSatisfy({ (48...57).contains($0) }),
+    guard (1...18).contains(text.utf8.count), text.utf8.allSatisfy(\.isDigit),
       let number = Int(text), range.contains(number)
     else {
       refuse(name, "A whole number from \(range.lowerBound) to \(range.upperBound) is expected.")

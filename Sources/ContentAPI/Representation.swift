@@ -75,9 +75,9 @@ extension RequestHead {
     return condition
   }
 
-  /// The versions that `If-Match` of a write names: nil without the field, `*` for any. Only the part
-  /// before the hyphen counts, so that the tag of every representation serves; a weak tag names none
-  /// (RFC 9110 §13.1.1).
+  /// The versions that `If-Match` of a write names: nil without the field, `*` for any. Only the
+  /// part before the hyphen counts, so that the tag of every representation serves; a weak tag
+  /// names none (RFC 9110 §13.1.1).
   func expectedVersions() throws(Problem) -> String? {
     switch try condition("if-match") {
     case .absent, .invalid: return nil
@@ -85,9 +85,7 @@ extension RequestHead {
     case .oneOf(let tags):
       return tags.filter { !$0.isWeak }.compactMap { tag -> String? in
         let version = tag.opaque.prefix { $0 != "-" }
-        let isNumber =
-          (1...10).contains(version.utf8.count)
-          && version.utf8.allSatisfy { (48...57).contains($0) }
+        let isNumber = (1...10).contains(version.utf8.count) && version.utf8.allSatisfy(\.isDigit)
         return isNumber ? String(version) : nil
       }.joined(separator: ",")
     }

@@ -4,11 +4,13 @@ package import HTTP
 package struct Route: Sendable {
   typealias Handler = @Sendable (ContentAPI, RouteCall) async throws -> Response
 
+  /// GET answers HEAD too.
   package let method: Method
   /// As openapi.yaml writes it: `/v1/posts/{slug}`.
   package let template: String
   /// Every query parameter it takes; another one is a 400.
   package let parameters: [String]
+  /// Who may call it.
   package let access: Access
   /// The media types of content it reads; empty when it reads none.
   package let reads: [MediaType]
@@ -17,9 +19,11 @@ package struct Route: Sendable {
   let handler: Handler
   private let segments: [String]
 
+  /// Whom a route answers.
   package enum Access: Sendable, Equatable {
     /// Anyone; a key that is sent all the same must be good.
     case everyone
+    /// Keys with this scope.
     case scope(Scope)
   }
 

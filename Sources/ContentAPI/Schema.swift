@@ -12,6 +12,7 @@ package enum Schema {
   package struct Migration: Sendable {
     /// nil when there was no schema.
     package let from: Int?
+    /// The version that the database has now.
     package let to: Int
     /// Statements that somebody with more rights has still to run.
     package let leftToDo: [String]
@@ -20,6 +21,7 @@ package enum Schema {
   /// Whether this program may serve a database.
   package enum Standing: Sendable, Equatable {
     case serves
+    /// There is no schema.
     case missing
     /// The database is older than this program.
     case older(version: Int)
@@ -27,6 +29,7 @@ package enum Schema {
     case newer(oldestBinary: Int)
   }
 
+  /// Looks, and changes nothing.
   package static func standing(_ connection: Connection) async throws(PostgresError) -> Standing {
     guard let (current, oldest) = try await versions(connection) else { return .missing }
     if current < version { return .older(version: current) }
@@ -34,8 +37,8 @@ package enum Schema {
     return .serves
   }
 
-  /// Brings the database to this program's version and gives the runtime role its rights. Several may
-  /// try at once: an advisory lock lets one after the other.
+  /// Brings the database to this program's version and gives the runtime role its rights. Several
+  /// may try at once: an advisory lock lets one after the other.
   package static func migrate(
     _ connection: Connection, runtimeRole: String
   ) async throws(PostgresError) -> Migration {

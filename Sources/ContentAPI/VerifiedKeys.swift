@@ -38,10 +38,11 @@ struct Principal: Sendable {
 actor VerifiedKeys: LoopBound {
   nonisolated let loop: EventLoop
   private let pool: Pool
-  /// By the part of the key that is no secret, so that finding an entry tells nothing about the rest.
+  /// By the part of the key that is no secret, so that finding an entry tells nothing about the
+  /// rest.
   private var entries: [String: Entry] = [:]
-  /// The look-ups under way, by the whole text, and who else waits for each: a client that comes back
-  /// with many requests at once, or whose eight seconds have passed, is one look-up.
+  /// The look-ups under way, by the whole text, and who else waits for each: a client that comes
+  /// back with many requests at once, or whose eight seconds have passed, is one look-up.
   private var lookUps: [[UInt8]: [CheckedContinuation<Result<Principal, any Error>, Never>]] = [:]
 
   private struct Entry {

@@ -45,11 +45,15 @@ enum Colophon {
       case .help(let topic): Terminal.print(Help.text(of: topic))
       case .version: Terminal.print("colophon \(version)")
       case .dev(let options):
-        return try await Dev(options, try Configuration(environment), loop: loop).run()
-      case .serve: return try await Serve(try Configuration(environment), loop: loop).run()
-      case .migrate: return try await Migrate(try Configuration(environment), loop: loop).run()
+        let configuration = try Configuration(environment)
+        return try await Dev(options: options, configuration: configuration, loop: loop).run()
+      case .serve:
+        return try await Serve(configuration: try Configuration(environment), loop: loop).run()
+      case .migrate:
+        return try await Migrate(configuration: try Configuration(environment), loop: loop).run()
       case .key(let action):
-        return try await Key(action, try Configuration(environment), loop: loop).run()
+        let configuration = try Configuration(environment)
+        return try await Key(action: action, configuration: configuration, loop: loop).run()
       }
       return .done
     } catch let error as ConfigurationError {

@@ -7,15 +7,9 @@ import Postgres
 
 /// `colophon dev`: everything on one machine, nothing to set up.
 struct Dev {
-  private let options: Command.DevOptions
-  private var configuration: Configuration
-  private let loop: EventLoop
-
-  init(_ options: Command.DevOptions, _ configuration: Configuration, loop: EventLoop) {
-    self.options = options
-    self.configuration = configuration
-    self.loop = loop
-  }
+  let options: Command.DevOptions
+  let configuration: Configuration
+  let loop: EventLoop
 
   func run() async throws -> Colophon.Status {
     let ending = try await Ending.start(on: loop)
@@ -77,11 +71,7 @@ struct Dev {
     let key = try await self.key(in: cluster.dataFolder, connection)
     await connection.close()
 
-    let service = try await Service.start(
-      configuration, databaseURL: url, loops: try startLoops(besides: loop))
-    guard await service.isReady(within: .seconds(30), on: loop) else {
-      throw Failure("the database did not become ready within 30 seconds")
-    }
+    let service = try await Service.start(configuration, databaseURL: url, on: loop)
     try await addSamples(to: service.contentAPI, key: key, in: cluster.dataFolder)
     return (key, service)
   }

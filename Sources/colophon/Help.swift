@@ -29,9 +29,9 @@ enum Help {
   private static let dev = """
     Usage: colophon dev [--port N] [--data DIR] [--empty]
 
-    Starts a private PostgreSQL from the server programs of this machine, makes the database, thirty
-    sample posts, three projects and a profile the first time, prints an API key and lines to try, and serves. Ctrl-C stops
-    it all; the data stays.
+    Starts a private PostgreSQL from the server programs of this machine; the first time makes the
+    database, thirty sample posts, three projects and a profile. Prints an API key and lines to try,
+    and serves. Ctrl-C stops it all; the data stays.
 
       --port N      listen on this port of 127.0.0.1 (8080); 0 takes any free one
       --data DIR    keep database and key here (.colophon)

@@ -5,15 +5,9 @@ import Postgres
 
 /// `colophon key`: the key alone on standard output, words on standard error.
 struct Key {
-  private let action: Command.KeyAction
-  private let configuration: Configuration
-  private let loop: EventLoop
-
-  init(_ action: Command.KeyAction, _ configuration: Configuration, loop: EventLoop) {
-    self.action = action
-    self.configuration = configuration
-    self.loop = loop
-  }
+  let action: Command.KeyAction
+  let configuration: Configuration
+  let loop: EventLoop
 
   func run() async throws -> Colophon.Status {
     let connection = try await Database.openMade(configuration.databaseURL, on: loop)

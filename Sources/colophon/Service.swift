@@ -18,10 +18,12 @@ struct Service {
   private let draining: Draining
   private let loop: EventLoop
 
-  /// Starts everything; returns when requests are answered. `loops.first` is the calling thread's.
+  /// Starts everything; returns when requests are answered and the database answers too. `first` is
+  /// the loop of the calling thread.
   static func start(
-    _ configuration: Configuration, databaseURL: String, loops: [EventLoop]
+    _ configuration: Configuration, databaseURL: String, on first: EventLoop
   ) async throws -> Service {
+    let loops = try startLoops(besides: first)
     let draining = Draining()
     let requestIDs = RequestIDs(seed: RandomBytes.make(10))
     let log = Log()
@@ -29,8 +31,7 @@ struct Service {
     var contentAPIs: [ObjectIdentifier: ContentAPI] = [:]
     for loop in loops {
       let pool = Pool(
-        conninfo: databaseURL, statements: ContentAPI.statements, settings: PoolSettings(),
-        loop: loop
+        conninfo: databaseURL, statements: ContentAPI.statements, loop: loop
       ) { log.write($0) }
       await pool.start()
       pools.append(pool)
@@ -53,14 +54,29 @@ struct Service {
       guard error.code == EADDRINUSE else { throw error }
       throw Failure("\(error.call): the address is taken; stop who has it or choose another port")
     }
-    return Service(
+    let service = Service(
       address: server.address, privateAddress: privateServer.address,
       contentAPI: apis[ObjectIdentifier(loops[0])]!, server: server,
-      privateServer: privateServer, pools: pools, draining: draining, loop: loops[0])
+      privateServer: privateServer, pools: pools, draining: draining, loop: first)
+    guard await service.isReady(within: .seconds(30)) else {
+      throw Failure("the database did not become ready within 30 seconds")
+    }
+    return service
+  }
+
+  /// Loops for all processors but the one of the calling thread, which has its own.
+  private static func startLoops(besides first: EventLoop) throws -> [EventLoop] {
+    var loops = [first]
+    while loops.count < Environment.processorCount() {
+      let loop = try EventLoop()
+      try loop.start()
+      loops.append(loop)
+    }
+    return loops
   }
 
   /// Waits until the database answers; false when it does not within `patience`.
-  func isReady(within patience: Duration, on loop: EventLoop) async -> Bool {
+  private func isReady(within patience: Duration) async -> Bool {
     let deadline = MonotonicInstant.now() + patience
     while MonotonicInstant.now() < deadline {
       var ready = true
@@ -147,15 +163,4 @@ actor Ending: LoopBound {
     try await signals.start()
     return ending
   }
-}
-
-/// Loops for all processors but the one of the calling thread, which has its own.
-func startLoops(besides first: EventLoop) throws -> [EventLoop] {
-  var loops = [first]
-  while loops.count < Environment.processorCount() {
-    let loop = try EventLoop()
-    try loop.start()
-    loops.append(loop)
-  }
-  return loops
 }

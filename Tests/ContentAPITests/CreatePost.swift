@@ -267,6 +267,9 @@ import Testing
       let created = try await site.post(json: #"{"title":"T","body":"\#(words)"}"#)
       #expect(created.json["word_count"]?.integerValue == 221)
       #expect(created.json["reading_time"]?.integerValue == 2)
+      let shorter = try await site.post(
+        json: #"{"title":"T","body":"\#(words.dropLast("word ".count))"}"#)
+      #expect(shorter.json["reading_time"]?.integerValue == 1)
       let excerpt = created.json["excerpt"]?.stringValue ?? ""
       #expect(excerpt.hasPrefix("word word"))
       #expect(excerpt.unicodeScalars.count <= 1000)

@@ -61,20 +61,20 @@ import Testing
     ("foobar", "Zm9vYmFy"), ("\u{3ff}\u{3ff}", "z7_Pvw"),
   ])
   func `for URLs`(plain: String, encoded: String) {
-    #expect(Base64URL.encode(Array(plain.utf8)) == encoded)
-    #expect(Base64URL.decode(encoded) == Array(plain.utf8))
+    #expect(BaseEncoding.base64URL.encode(Array(plain.utf8)) == encoded)
+    #expect(BaseEncoding.base64URL.decode(encoded) == Array(plain.utf8))
   }
 
   @Test(arguments: ["A", "Zh", "Zm9", "Zg==", "Zm9v\n", "Zm9+", "Zm9/", "ä", " ", "AAAAA"])
   func `has one text for each value`(text: String) {
-    #expect(Base64URL.decode(text) == nil)
+    #expect(BaseEncoding.base64URL.decode(text) == nil)
   }
 
   @Test func `brings random bytes back`() {
     var random = SeededRandom(seed: 3)
     for _ in 0..<2_000 {
       let bytes = (0..<random.next(below: 60)).map { _ in UInt8(random.next(below: 256)) }
-      #expect(Base64URL.decode(Base64URL.encode(bytes)) == bytes)
+      #expect(BaseEncoding.base64URL.decode(BaseEncoding.base64URL.encode(bytes)) == bytes)
     }
   }
 }

@@ -93,13 +93,6 @@ import Testing
   func `of`(source: String, words: Int) {
     #expect(MarkdownText(source).wordCount == words)
   }
-
-  @Test(arguments: [(0, 1), (1, 1), (220, 1), (221, 2), (440, 2), (441, 3)])
-  func `gives whole minutes`(words: Int, minutes: Int) {
-    let text = MarkdownText(String(repeating: "word ", count: words))
-    #expect(text.wordCount == words)
-    #expect(text.readingTime == minutes)
-  }
 }
 
 @Suite struct HostileMarkdown {
@@ -153,7 +146,6 @@ import Testing
       let bytes = random.mutate(Array(seed.utf8), with: tokens)
       let text = MarkdownText(String(decoding: bytes, as: UTF8.self))
       #expect(text.excerpt.unicodeScalars.count <= MarkdownText.excerptLength)
-      #expect(text.readingTime >= 1)
     }
   }
 }

@@ -5,10 +5,11 @@ import HTTP
 import JSON
 import LocalPostgres
 import Postgres
+import Turns
 
-/// The content API on a database of its own, as a server would call it: on a loop, from the bytes of
-/// a head, with a pool that connects as the runtime role. Only the time is faked: it stands still
-/// until the test moves it.
+/// The content API on a database of its own, as a server would call it: on a loop, from the bytes
+/// of a head, with a pool that connects as the runtime role. Only the time is faked: it stands
+/// still until the test moves it.
 actor Site: LoopBound {
   nonisolated let loop: EventLoop
   nonisolated let conninfo: String
@@ -31,8 +32,7 @@ actor Site: LoopBound {
   static func run(
     publicURL: String = "", _ body: (Site) async throws -> Void
   ) async throws {
-    await places.enter()
-    do {
+    try await places.run {
       let site = try await Site.open(publicURL: publicURL)
       do {
         try await body(site)
@@ -41,11 +41,7 @@ actor Site: LoopBound {
         throw error
       }
       try await site.close()
-    } catch {
-      await places.leave()
-      throw error
     }
-    await places.leave()
   }
 
   /// Tests run side by side, and every site has eight connections to one server.
@@ -315,26 +311,6 @@ extension SessionSettings {
     settings.lockTimeout = .seconds(60)
     settings.idleInTransactionTimeout = .seconds(60)
     return settings
-  }
-}
-
-/// So many may be inside at a time; the others wait for one to leave.
-actor Places {
-  private var free: Int
-  private var waiting: [CheckedContinuation<Void, Never>] = []
-
-  init(_ count: Int) { free = count }
-
-  func enter() async {
-    if free > 0 {
-      free -= 1
-    } else {
-      await withCheckedContinuation { waiting.append($0) }
-    }
-  }
-
-  func leave() {
-    if waiting.isEmpty { free += 1 } else { waiting.removeFirst().resume() }
   }
 }
 

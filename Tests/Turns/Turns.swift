@@ -23,28 +23,36 @@ package struct Turns: SuiteTrait, TestTrait, TestScoping {
     for test: Test, testCase: Test.Case?,
     performing function: @concurrent @Sendable () async throws -> Void
   ) async throws {
-    await places.enter()
-    do {
+    try await places.run {
       let loop = try EventLoop()
       try loop.start()
       defer { loop.stop() }
       try await withTaskExecutorPreference(loop) { try await function() }
-    } catch {
-      await places.leave()
-      throw error
     }
-    await places.leave()
   }
 }
 
 /// So many may be inside at a time; the others wait for one to leave, in their order.
-private actor Places {
+package actor Places {
   private var free: Int
   private var waiting: [CheckedContinuation<Void, Never>] = []
 
-  init(_ count: Int) { free = count }
+  /// Places for `count` at a time.
+  package init(_ count: Int) { free = count }
 
-  func enter() async {
+  /// Runs `body` when there is a place for it.
+  package nonisolated func run(_ body: () async throws -> Void) async throws {
+    await enter()
+    do {
+      try await body()
+    } catch {
+      await leave()
+      throw error
+    }
+    await leave()
+  }
+
+  private func enter() async {
     if free > 0 {
       free -= 1
     } else {
@@ -52,7 +60,7 @@ private actor Places {
     }
   }
 
-  func leave() {
+  private func leave() {
     if waiting.isEmpty { free += 1 } else { waiting.removeFirst().resume() }
   }
 }
