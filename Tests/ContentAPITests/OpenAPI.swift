@@ -40,14 +40,14 @@ import Testing
           }
         }
         #expect(parameters == route.parameters, "\(method) \(route.template)")
-        #expect(
-          variables == (route.template.contains("{slug}") ? ["slug"] : []),
-          "\(method) \(route.template)")
+        let inTemplate = route.template.matches(of: /{([a-z]+)}/).map { String($0.output.1) }
+        #expect(variables == inTemplate, "\(method) \(route.template)")
 
         let security = operation["security"]?.elements ?? []
         let scopes = security.flatMap { $0["key"]?.elements.compactMap(\.text) ?? [] }
         switch route.access {
         case .scope(let scope): #expect(scopes == [scope.rawValue])
+        case .principal: #expect(security.count == 1 && scopes.isEmpty && security[0]["key"] != nil)
         case .everyone: #expect(security.contains { $0.text == "{}" }, "\(route.template)")
         }
 

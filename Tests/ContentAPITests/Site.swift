@@ -22,8 +22,11 @@ actor Site: LoopBound {
   static let role = "colophon_runtime"
 
   private let api: ContentAPI
-  private let pool: Pool
+  nonisolated let pool: Pool
+  /// The keyed writes under way.
+  nonisolated let inFlight = KeysInFlight()
   private let database: TestDatabase
+  private let ownsDatabase: Bool
   /// As the superuser, for what a test wants to see or to prepare.
   private let connection: Connection
 
@@ -74,18 +77,47 @@ actor Site: LoopBound {
     return site
   }
 
+  /// Runs `body` with another server on the same database, as a second process would be: with a loop,
+  /// a pool and writes under way of its own.
+  func withReplica(
+    conninfo: String? = nil, fingerprints: Fingerprints = .standard,
+    settings: PoolSettings = PoolSettings(), _ body: (Site) async throws -> Void
+  ) async throws {
+    let loop = try EventLoop()
+    try loop.start()
+    let replica = Site(
+      loop: loop, database: database, conninfo: conninfo ?? self.conninfo,
+      connection: try await Connection.open(
+        database.conninfo, on: loop, deadline: .now() + .seconds(20), settings: .patient),
+      keys: [key, writer, reader], publicURL: "", ownsDatabase: false,
+      fingerprints: fingerprints, settings: settings)
+    await replica.pool.start()
+    try await replica.becomeReady()
+    do {
+      try await body(replica)
+    } catch {
+      try await replica.close()
+      throw error
+    }
+    try await replica.close()
+  }
+
   private init(
     loop: EventLoop, database: TestDatabase, conninfo: String, connection: Connection,
-    keys: [String], publicURL: String
+    keys: [String], publicURL: String, ownsDatabase: Bool = true,
+    fingerprints: Fingerprints = .standard, settings: PoolSettings = PoolSettings()
   ) {
     self.loop = loop
     self.database = database
+    self.ownsDatabase = ownsDatabase
     self.conninfo = conninfo
     self.connection = connection
     (key, writer, reader) = (keys[0], keys[1], keys[2])
-    pool = Pool(conninfo: conninfo, statements: ContentAPI.statements, loop: loop)
+    pool = Pool(
+      conninfo: conninfo, statements: ContentAPI.statements, settings: settings, loop: loop)
     api = ContentAPI(
       pool: pool, publicURL: publicURL, loop: loop, requestIDs: RequestIDs(seed: [0xab]),
+      inFlight: inFlight, fingerprints: fingerprints,
       log: { print("log: \($0)") })
   }
 
@@ -119,7 +151,7 @@ actor Site: LoopBound {
   private func close() async throws {
     await pool.close()
     await connection.close()
-    try await database.drop()
+    if ownsDatabase { try await database.drop() }
     loop.stop()
   }
 
