@@ -29,7 +29,7 @@ struct Claim: Sendable {
       Call(Self.claim, id + [.integer(Int(version))]),
       Call(Self.look, id),
       Call(Self.proceed, id + [.text("\(Self.patience)ms")]),
-      Call(Self.savepoint),
+      Transaction.savepoint,
     ]
   }
 
@@ -96,10 +96,6 @@ struct Claim: Sendable {
     }
   }
 
-  /// Goes back to where the write had done nothing yet.
-  static let undo = Call(
-    Statement("idempotency.undo", "rollback to savepoint colophon_write"))
-
   /// The name of the constraint by which `proceed` fails.
   private static let stop = "the_key_has_been_answered"
 
@@ -108,8 +104,7 @@ struct Claim: Sendable {
   static let raced = "idempotency_keys_answer"
 
   static let statements = [
-    prepare, claim, look, proceed, savepoint, undo.statement, keep, keepRendered, touch, compare,
-    status,
+    prepare, claim, look, proceed, keep, keepRendered, touch, compare, status,
   ]
 
   /// $1 how long the claim may wait; $2 what is hashed.
@@ -152,8 +147,6 @@ struct Claim: Sendable {
         where k.scope = $1::text and k.key = $2::text and k.status is null
       ))::colophon.open_claim
     """)
-
-  private static let savepoint = Statement("idempotency.savepoint", "savepoint colophon_write")
 
   /// $1 scope, $2 key, $3 status, $4 header lines, $5 body.
   private static let keep = Statement(

@@ -75,10 +75,12 @@ package struct KeyReaper: Sendable {
 
   private static let forget = reaping(
     "idempotency.forget", "k.expired and k.created_at < colophon.clock() - interval '30 days'",
-    "delete from colophon.idempotency_keys k using due where k.scope = due.scope and k.key = due.key")
+    "delete from colophon.idempotency_keys k using due where k.scope = due.scope and k.key = due.key"
+  )
 
   private static let clear = reaping(
     "idempotency.clear",
     "k.scope = 'unkeyed' and k.created_at < colophon.clock() - interval '10 minutes'",
-    "delete from colophon.idempotency_keys k using due where k.scope = due.scope and k.key = due.key")
+    "delete from colophon.idempotency_keys k using due where k.scope = due.scope and k.key = due.key"
+  )
 }

@@ -145,7 +145,8 @@ package struct Tags: Sendable {
 
   private static func rendering(of tags: String) -> String {
     Document.render(
-      json("t"), version: "t.version", from: "(select t.*, \(count) as posts_count from \(tags) t) t")
+      json("t"), version: "t.version",
+      from: "(select t.*, \(count) as posts_count from \(tags) t) t")
   }
 
   private static func document(of tags: String, where condition: String = "true") -> String {

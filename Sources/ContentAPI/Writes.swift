@@ -145,7 +145,7 @@ struct Writes: Sendable {
       if write.answer == nil { _ = try await write.commit([], .response(response)) }
     } catch let found as Found {
       return (found.answer, true)
-    } catch where write.isOpen && Problem(any: error).isDecidedFromData {
+    } catch  where write.isOpen && Problem(any: error).isDecidedFromData {
       try await write.keep(Problem(any: error).response(instance: call.instance))
     }
     guard let answer = write.answer else { throw UnexpectedRows() }
@@ -238,7 +238,7 @@ final class Write {
   /// Undoes what the handler did, and commits this answer in its place.
   fileprivate func keep(_ response: Response) async throws {
     sent = KeptAnswer(response)
-    _ = try await transaction.commit([Claim.undo, claim.keep(.response(response))])
+    _ = try await transaction.commit([Transaction.undo, claim.keep(.response(response))])
     isOpen = false
     answer = sent
   }

@@ -34,6 +34,11 @@ package final class Transaction: Sendable {
     }
   }
 
+  /// Marks where `undo` leads back to.
+  package static let savepoint = Call(Session.savepoint)
+  /// Takes back everything since `savepoint`, an error too.
+  package static let undo = Call(Session.undo)
+
   /// As `send`, for who wants the results before a failure too: a statement may fail to keep those
   /// behind it from running.
   package func attempt(_ calls: [Call]) async -> Outcome {

@@ -66,7 +66,9 @@ import Testing
           "project",
           { try await site.send("POST", "/v1/projects", #"{"name":"P"}"#, Self.key("9")) }
         ),
-        ("profile", { try await site.send("PUT", "/v1/profile", #"{"name":"N"}"#, Self.key("10")) }),
+        (
+          "profile", { try await site.send("PUT", "/v1/profile", #"{"name":"N"}"#, Self.key("10")) }
+        ),
         ("delete", { try await site.delete("a", Self.key("11")) }),
         ("restore", { try await site.restore("a", Self.key("12")) }),
       ]
@@ -156,7 +158,9 @@ import Testing
         try await project("PATCH", #"{"slug":"q"}"#, $0)
       }
       try await expectSame("project by put", 201) { try await project("PUT", #"{"name":"P"}"#, $0) }
-      try await expectSame("project taken", 409) { try await project("PATCH", #"{"slug":"q"}"#, $0) }
+      try await expectSame("project taken", 409) {
+        try await project("PATCH", #"{"slug":"q"}"#, $0)
+      }
       try await expectSame("project deleted", 204) {
         try await site.delete(path: "/v1/projects/q", $0)
       }
@@ -247,8 +251,10 @@ import Testing
       #expect(try await send("PATCH /v1/posts/a", all + json, #"{"title":7}"#) == 422)
       let scheduled = Site.json(title: "S", status: "scheduled")
       #expect(try await send("PUT /v1/posts/new", all + json, scheduled) == 422)
-      #expect(try await site.value("select count(*)::text from colophon.idempotency_keys"
-          + " where scope <> 'unkeyed'") == "0")
+      #expect(
+        try await site.value(
+          "select count(*)::text from colophon.idempotency_keys"
+            + " where scope <> 'unkeyed'") == "0")
       let answer = try await site.post(json: Self.json, key)
       #expect(answer.status == 201)
       #expect(answer["Idempotent-Replayed"] == nil)
@@ -339,7 +345,8 @@ import Testing
   }
 
   @Test func `is replayed from a program that compares in another way`() async throws {
-    let next = Fingerprints(current: 2, [1: Fingerprints.canonical, 2: { $0.path.joined().utf8.map { $0 } }])
+    let next = Fingerprints(
+      current: 2, [1: Fingerprints.canonical, 2: { $0.path.joined().utf8.map { $0 } }])
     try await Site.run { site in
       let first = try await site.post(json: Self.json, Self.key("k"))
       try await site.withReplica(fingerprints: next) { replica in

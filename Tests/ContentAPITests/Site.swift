@@ -32,11 +32,11 @@ actor Site: LoopBound {
 
   /// Runs `body` with a site, which is gone afterwards.
   static func run(
-    publicURL: String = "", _ body: (Site) async throws -> Void
+    publicURL: String = "", on cluster: TestCluster = .shared, _ body: (Site) async throws -> Void
   ) async throws {
     await places.enter()
     do {
-      let site = try await Site.open(publicURL: publicURL)
+      let site = try await Site.open(publicURL: publicURL, on: cluster)
       do {
         try await body(site)
       } catch {
@@ -54,9 +54,9 @@ actor Site: LoopBound {
   /// Tests run side by side, and every site has eight connections to one server.
   private static let places = Places(6)
 
-  private static func open(publicURL: String) async throws -> Site {
-    try await TestCluster.shared.makeTemplate("content", schema: makeTemplate)
-    let database = try await TestCluster.shared.makeDatabase(from: "content")
+  private static func open(publicURL: String, on cluster: TestCluster) async throws -> Site {
+    try await cluster.makeTemplate("content", schema: makeTemplate)
+    let database = try await cluster.makeDatabase(from: "content")
     let loop = try EventLoop()
     try loop.start()
     let connection = try await Connection.open(
