@@ -3,6 +3,7 @@ import EventLoop
 import JSON
 import LocalPostgres
 import Postgres
+import Synchronization
 import Testing
 
 /// A COMMIT whose answer never came, or came with a warning.
@@ -101,6 +102,23 @@ import Testing
     await cluster.stop()
   }
 
+  /// The server's processes read the setting one after the other; a COMMIT that waits has seen it.
+  private func untilCommitsWait(_ site: Site, _ watcher: Connection) async throws {
+    let hasWaited = Mutex(false)
+    async let probe: Void = {
+      while !hasWaited.withLock({ $0 }) {
+        try await site.sql("update colophon.test_clock set instant = instant")
+      }
+    }()
+    try await watcher.eventually(
+      "COMMITs wait",
+      "select count(*) = 1 from pg_stat_activity where wait_event = 'SyncRep'")
+    hasWaited.withLock { $0 = true }
+    _ = try await watcher.query(
+      "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'")
+    try await probe
+  }
+
   private func disturbed(
     _ site: Site, by disturbance: String, _ write: @escaping @Sendable () async throws -> Answer
   ) async throws -> Answer {
@@ -109,6 +127,7 @@ import Testing
     try await watcher.script("set synchronous_commit = local")
     _ = try await watcher.query("alter system set synchronous_standby_names = 'nobody'")
     _ = try await watcher.query("select pg_reload_conf()")
+    try await untilCommitsWait(site, watcher)
     async let answer = write()
     let committing = """
       from pg_stat_activity
