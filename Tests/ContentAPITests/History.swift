@@ -97,13 +97,15 @@ import Testing
 
   /// Compares every list, as the API's own statement gives it, with the posts, in one snapshot.
   private static func compare(on connection: Connection) async throws {
-    let one = try #require(ContentAPI.statements.first { $0.name == "posts.list" }).sql
-    let any = try #require(ContentAPI.statements.first { $0.name == "posts.list_any" }).sql
+    let list = try #require(ContentAPI.statements.first { $0.name == "posts.newest" }).sql
     _ = try await connection.query("begin isolation level repeatable read")
-    for tag in [""] + tags + ["a,b", "c,d,e"] {
+    for tag in [""] + tags {
       let page = try await connection.query(
-        tag.utf8.contains(UInt8(ascii: ",")) ? any : one,
-        [.text(tag), .integer(1000), .integer(beyondAllDates), .text(lowestID)])
+        list,
+        [
+          .integer(1000), .integer(0), .integer(1), .boolean(false), .boolean(true),
+          .integer(beyondAllDates), .text(lowestID), .text(tag),
+        ])
       let expected = try await connection.query(
         """
         select count(*),
@@ -111,7 +113,7 @@ import Testing
         from colophon.posts p
         where p.status = 'published' and p.trashed_at is null
           and p.published_at <= colophon.clock()
-          and ($1::text = '' or p.tags && string_to_array($1::text, ','))
+          and ($1::text = '' or $1::text = any (p.tags))
         """, [.text(tag)])
       #expect(page.integer(0, 1) == expected.integer(0, 0), "total of \(tag)")
       let json = page.bytes(0, 0) ?? []

@@ -142,11 +142,11 @@ import Testing
         ("tag=a&tag=b", ["?tag"]), ("tag=%01a", ["?tag"]),
         ("tag=" + String(repeating: "t", count: 101), ["?tag"]),
         ("tag=" + (0..<33).map { "t\($0)" }.joined(separator: ","), ["?tag"]),
-        ("cursor=", ["?cursor"]), ("cursor=" + cursor, ["?cursor"]), ("page=2", ["?page"]),
+        ("cursor=", ["?cursor"]), ("cursor=" + cursor, ["?cursor"]), ("pages=2", ["?pages"]),
         ("Limit=1", ["?Limit"]), ("=1", ["?"]), ("x", ["?x"]),
         (
           "x=1&limit=0&tag=A&cursor=%21&y=&limit=0",
-          ["?x", "?y", "?limit", "?limit", "?tag", "?cursor"]
+          ["?x", "?y", "?limit", "?tag", "?limit", "?cursor"]
         ),
       ]
       for (query, places) in cases {
