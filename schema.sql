@@ -363,3 +363,45 @@ create table colophon.api_keys (
 
 -- The keys of one account, when one of them is rotated.
 create index api_keys_of_account on colophon.api_keys (account);
+
+
+-- Idempotency keys ----------------------------------------------------------------------------
+
+-- What became of each write, under the name that its client gave it, so that a second request of the
+-- same name is answered and not done again. The row is inserted in front of the write, gets its answer
+-- behind it, and is committed with it: a row without a status can be seen by nobody but its own
+-- transaction, and a crash leaves none. While one transaction has a key, PostgreSQL lets another that
+-- inserts it wait for the end.
+--
+-- `scope` is the account, or 'unkeyed' for a write without a key, whose row only tells this server
+-- whether a COMMIT that was not answered was executed. A row that is here counts, whatever its age;
+-- only the reaper looks at that. After a day it takes the answer out and leaves `expired`, so that the
+-- write is still never done again.
+create table colophon.idempotency_keys (
+  scope text collate "C" not null,
+  key text collate "C" not null,
+  fingerprint_version smallint not null,
+  -- SHA-256 of what makes two requests the same.
+  fingerprint bytea not null,
+  status smallint,
+  headers text,
+  body bytea,
+  expired boolean not null default false,
+  created_at timestamptz not null default colophon.clock(),
+  constraint idempotency_keys_pkey primary key (scope, key),
+  constraint idempotency_keys_key_length check (length(key) between 1 and 255),
+  constraint idempotency_keys_answer check (
+    status is null or expired or (headers is not null and body is not null))
+);
+
+-- What the reaper looks for. Each row is in one of them.
+create index idempotency_keys_by_age on colophon.idempotency_keys (created_at)
+  where not expired and scope <> 'unkeyed';
+create index idempotency_keys_expired on colophon.idempotency_keys (created_at) where expired;
+create index idempotency_keys_unkeyed on colophon.idempotency_keys (created_at)
+  where scope = 'unkeyed';
+
+-- Turning false into this fails on purpose. It stands between the claim of a key and the write, which
+-- is skipped when the key has been answered before.
+create domain colophon.open_claim as boolean
+  constraint the_key_has_been_answered check (value);

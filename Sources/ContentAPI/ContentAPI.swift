@@ -72,6 +72,7 @@ package struct ContentAPI: Responder {
       try await $0.newsletter.edit($1)
     },
 
+    Route(.get, "/v1/idempotency/{key}", access: .principal) { try await $0.outcomes.show($1) },
     Route(.get, "/openapi.yaml", writes: .yaml) { _, call in try Contract.show(call) },
   ]
 
@@ -80,21 +81,32 @@ package struct ContentAPI: Responder {
   let projects: Projects
   let profile: Profile
   let newsletter: Newsletter
+  let outcomes: WriteOutcomes
   private let keys: VerifiedKeys
   private let crossOrigin: CrossOrigin
   private let requestIDs: RequestIDs
+  private let inFlight: KeysInFlight
+  private let waitingRoom: WaitingRoom
+  private let fingerprints: Fingerprints
   private let log: @Sendable (LogEvent) -> Void
 
-  /// - Parameter publicURL: put before paths in `Location` and `Link`; empty makes them relative.
+  /// - Parameters:
+  ///   - publicURL: put before paths in `Location` and `Link`; empty makes them relative.
+  ///   - inFlight: one for the whole process, whatever the number of its loops.
   package init(
     pool: Pool, publicURL: String, crossOrigin: CrossOrigin = .everyone, loop: EventLoop,
-    requestIDs: RequestIDs, log: @Sendable @escaping (LogEvent) -> Void
+    requestIDs: RequestIDs, inFlight: KeysInFlight = KeysInFlight(),
+    fingerprints: Fingerprints = .standard, log: @Sendable @escaping (LogEvent) -> Void
   ) {
     posts = Posts(pool: pool, publicURL: publicURL)
     tags = Tags(pool: pool, publicURL: publicURL)
     projects = Projects(pool: pool, publicURL: publicURL)
     profile = Profile(pool: pool)
     newsletter = Newsletter(pool: pool)
+    outcomes = WriteOutcomes(pool: pool)
+    self.inFlight = inFlight
+    self.fingerprints = fingerprints
+    waitingRoom = WaitingRoom(inFlight, loop: loop)
     keys = VerifiedKeys(pool: pool, loop: loop)
     self.crossOrigin = crossOrigin
     self.requestIDs = requestIDs
@@ -104,20 +116,25 @@ package struct ContentAPI: Responder {
   /// Every statement that the pool must prepare.
   package static let statements =
     Posts.statements + Tags.statements + Projects.statements + Profile.statements
-    + Newsletter.statements + VerifiedKeys.statements
+    + Newsletter.statements + VerifiedKeys.statements + Claim.statements
+    + WriteOutcomes.statements + KeyReaper.statements
 
   /// The straight line that every request takes.
   package func respond(to request: Request) async -> Response {
     let id = requestIDs.id(of: request.head)
     var response: Response
     var matched: Route?
+    let key = request.head.idempotencyKey
     do {
       let (route, variables) = try Self.match(request.head)
       matched = route
       let caller = try await keys.caller(of: request.head)
       try Self.authorize(caller, for: route)
       try Self.check(request.head, against: route)
-      let call = RouteCall(request: request, route: route, variables: variables, caller: caller)
+      let call = RouteCall(
+        request: request, route: route, variables: variables, caller: caller, instance: id,
+        key: try key.get(), inFlight: inFlight, waitingRoom: waitingRoom,
+        fingerprints: fingerprints)
       response = try await route.handler(self, call)
     } catch {
       let problem = Problem(any: error)
@@ -125,6 +142,9 @@ package struct ContentAPI: Responder {
       response = problem.response(instance: id)
     }
     crossOrigin.open(&response, to: request.head, of: matched)
+    if case .success(.some) = key, let text = request.head.first(of: "idempotency-key") {
+      response.fields.append("Idempotency-Key", FieldValue(text))
+    }
     response.fields.append("X-Request-Id", FieldValue(id))
     response.fields.append("X-Content-Type-Options", "nosniff")
     return response
@@ -180,7 +200,11 @@ package struct ContentAPI: Responder {
   }
 
   private static func authorize(_ caller: Caller, for route: Route) throws {
-    if case .scope(let scope) = route.access { try caller.require(scope) }
+    switch route.access {
+    case .everyone: break
+    case .principal: if caller.isAnonymous { throw Problem.unauthorized }
+    case .scope(let scope): try caller.require(scope)
+    }
   }
 
   /// What can be refused before the content is read.
@@ -213,6 +237,20 @@ package struct ContentAPI: Responder {
     }
     if accept.quality(of: offer) == 0 {
       throw Problem(.notAcceptable, "What there is here is \(offer.essence).")
+    }
+  }
+}
+
+extension RequestHead {
+  /// What a write is called by its client. On other methods it means nothing.
+  var idempotencyKey: Result<IdempotencyKey?, Problem> {
+    guard [.post, .put, .patch, .delete].contains(method) else { return .success(nil) }
+    switch only(of: "idempotency-key") {
+    case .absent: return .success(nil)
+    case .one(let text):
+      if let key = IdempotencyKey(text) { return .success(key) }
+      return .failure(.keyInvalid)
+    case .repeated: return .failure(.keyInvalid)
     }
   }
 }

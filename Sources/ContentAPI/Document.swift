@@ -51,6 +51,33 @@ struct Document: Sendable {
     """
   }
 
+  /// As `select`, for the last statement of a write: leaves the document and its header lines in the
+  /// transaction, for the answer that is stored behind it (`Answer.rendered`). A transaction ends
+  /// that way in one round trip, although nobody outside has seen the document yet.
+  static func render(
+    _ json: String, version: String, modified: String = "null::timestamptz",
+    from source: String
+  ) -> String {
+    """
+    select set_config('colophon.body', r.json, true) is not null
+        and set_config('colophon.headers', r.headers, true) is not null as is_rendered
+    from (
+      select d.json, 'Content-Type: application/json' || chr(10)
+        || 'ETag: "' || d.version || '-'
+        || left(encode(sha256(convert_to(d.json, 'UTF8')), 'hex'), 32) || '"' || chr(10)
+        || coalesce('Last-Modified: '
+          || to_char(d.modified at time zone 'UTC', 'Dy, DD Mon YYYY HH24:MI:SS') || ' GMT'
+          || chr(10), '') as headers
+      from (
+        select \(json)::text as json, \(version) as version, \(modified) as modified
+        from \(source)
+        offset 0  -- keeps the planner from rendering the JSON once for each mention
+      ) d
+      offset 0
+    ) r
+    """
+  }
+
   /// The answer to a read: 200, 304 or 412.
   func shown(to call: RouteCall) throws(Problem) -> Response {
     try Representation(
@@ -67,15 +94,13 @@ struct Document: Sendable {
     return response
   }
 
-  /// 200 for what was changed. Another place than the request's is where it stands from now on
-  /// (RFC 9110 §8.7); `Location` would say that something was created.
-  func replaced(at place: String? = nil) -> Response {
+  /// 200 for what is there.
+  func replaced() -> Response {
     var fields: ResponseFields = [
       "Content-Type": "application/json", "Cache-Control": "private, no-store",
       "ETag": FieldValue(tag.text),
     ]
     if let modified { fields.append("Last-Modified", FieldValue(modified.text)) }
-    if let place { fields.append("Content-Location", FieldValue(place)) }
     return Response(status: 200, fields: fields, body: json)
   }
 }
@@ -126,8 +151,19 @@ extension RouteCall {
 
   /// The content of a write as JSON.
   func json() async throws -> JSONValue {
+    if let value = content.json { return value }
+    let bytes = try await bytes()
+    let value = try JSONReader.read(bytes.span)
+    content.json = value
+    return value
+  }
+
+  /// The content of a write as it came.
+  func bytes() async throws -> [UInt8] {
+    if let bytes = content.bytes { return bytes }
     let bytes = try await request.content.read()
-    return try JSONReader.read(bytes.span)
+    content.bytes = bytes
+    return bytes
   }
 }
 

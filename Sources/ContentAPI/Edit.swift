@@ -19,48 +19,43 @@ struct Edit<Draft: Sendable> {
   /// Reads what is to be stored; the second value is the patch that led to it.
   let read: (JSONValue, JSONValue?) throws(Faults) -> Draft
   /// Stores it in place of what `lock` found; gets the rows of `lock` too. The last of them renders
-  /// the document, or gives no row when nothing was to be changed or somebody was faster to create.
+  /// the document (`Document.render`), or gives no row when nothing was to be changed or somebody was
+  /// faster to create.
   let store: (Draft, Document?, [Rows]) throws -> [Call]
+  /// Where it stands then; nil when that cannot be another place than the request's.
+  var place: ((Draft) -> String)?
 
-  /// What came of it.
-  enum Outcome {
-    case created(Document, Draft)
-    /// Or found to be so already.
-    case replaced(Document, Draft)
-
-    var document: Document {
-      switch self {
-      case .created(let document, _), .replaced(let document, _): document
-      }
-    }
-  }
-
-  private static var attempts: Int { 3 }
-
-  /// Throws a `Problem` for a precondition that fails, for a PATCH of nothing, and for faults.
-  func run(_ call: RouteCall, _ writes: Writes) async throws -> Outcome {
+  /// 201 or 200; throws a `Problem` for a precondition that fails, for a PATCH of nothing, and for
+  /// faults.
+  func run(_ call: RouteCall, _ writes: Writes) async throws -> Response {
     let preconditions = try Preconditions(call.head)
     let content = try await call.json()
     let isPatch = call.route.method == .patch
     // What can be said without the database is.
     let whole = isPatch ? nil : try read(content, nil)
-    for _ in 0..<Self.attempts {
-      let outcome: Outcome? = try await writes.transaction { transaction in
-        let rows = try await transaction.send(lock(content))
-        guard let last = rows.last else { throw UnexpectedRows() }
-        let current = try Document(last)
-        if current == nil, isPatch { throw Problem(.notFound, "There is no \(noun) of this slug.") }
-        try preconditions.check(current, noun)
-        let draft = try whole ?? read(patched(current, by: content), content)
-        let stored = try await transaction.commit(try store(draft, current, rows))
-        guard let document = try stored.last.flatMap(Document.init) else {
-          return current.map { .replaced($0, draft) }
-        }
-        return current == nil ? .created(document, draft) : .replaced(document, draft)
-      }
-      if let outcome { return outcome }
+    return try await writes.transaction(call) { write in
+      let rows = try await write.send(lock(content))
+      guard let last = rows.last else { throw UnexpectedRows() }
+      let current = try Document(last)
+      if current == nil, isPatch { throw Problem(.notFound, "There is no \(noun) of this slug.") }
+      try preconditions.check(current, noun)
+      let draft = try whole ?? read(patched(current, by: content), content)
+      return try await write.commit(
+        try store(draft, current, rows),
+        .rendered(
+          status: current == nil ? 201 : 200,
+          fields: fields(draft, isNew: current == nil, at: call.head.target.segments),
+          otherwise: current?.replaced()))
     }
-    throw Problem.unavailable
+  }
+
+  /// `Location` of what is new. What stands elsewhere from now on says so in `Content-Location` (RFC
+  /// 9110 §8.7); `Location` would say that something was created.
+  private func fields(_ draft: Draft, isNew: Bool, at path: [String]) -> ResponseFields {
+    guard let place = place?(draft) else { return [:] }
+    if isNew { return ["Location": FieldValue(place)] }
+    let isThere = place.split(separator: "/").last.map(String.init) == path.last
+    return isThere ? [:] : ["Content-Location": FieldValue(place)]
   }
 
   private func patched(_ current: Document?, by patch: JSONValue) throws -> JSONValue {
@@ -81,22 +76,14 @@ struct Removal {
   /// 204; throws 404 when there is nothing, and 412.
   func run(_ call: RouteCall, _ writes: Writes) async throws -> Response {
     let preconditions = try Preconditions(call.head)
-    return try await writes.transaction { transaction in
-      let rows = try await transaction.send(lock)
+    return try await writes.transaction(call) { write in
+      let rows = try await write.send(lock)
       guard let last = rows.last else { throw UnexpectedRows() }
       guard let current = try Document(last) else {
         throw Problem(.notFound, "There is no \(noun) of this slug.")
       }
       try preconditions.check(current, noun)
-      _ = try await transaction.commit(try remove(rows))
-      return Response(status: 204, fields: ["Cache-Control": "private, no-store"])
+      return try await write.commit(try remove(rows), .response(Response(status: 204)))
     }
-  }
-}
-
-extension PostgresError {
-  /// Whether a row was refused because of this unique constraint (23505).
-  func breaks(_ constraint: String) -> Bool {
-    serverError.map { $0.sqlState == "23505" && $0.constraint == constraint } ?? false
   }
 }

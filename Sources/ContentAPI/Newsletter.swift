@@ -23,7 +23,7 @@ struct Newsletter: Sendable {
       noun: "newsletter", readOnly: [],
       lock: { _ in [Call(Self.lock)] }, read: Self.read,
       store: { parameters, _, _ in [Call(Self.update, parameters)] })
-    return try await edit.run(call, Writes(pool: pool)).document.replaced()
+    return try await edit.run(call, Writes(pool: pool))
   }
 
   /// $1 … $3 of `update`.
@@ -43,10 +43,11 @@ struct Newsletter: Sendable {
 
   // What it is in SQL; `n` is the row.
 
+  private static let json =
+    "json_build_object('name', n.name, 'description', n.description, 'frequency', n.frequency)"
+
   private static func document(of newsletter: String) -> String {
-    Document.select(
-      "json_build_object('name', n.name, 'description', n.description, 'frequency', n.frequency)",
-      version: "n.version", modified: "n.updated_at", from: newsletter)
+    Document.select(json, version: "n.version", modified: "n.updated_at", from: newsletter)
   }
 
   private static let show = Statement("newsletter.show", document(of: "colophon.newsletter n"))
@@ -72,6 +73,6 @@ struct Newsletter: Sendable {
         is distinct from ($1::text, $2::text, $3::text)
       returning n.*
     )
-    \(document(of: "n"))
+    \(Document.render(json, version: "n.version", modified: "n.updated_at", from: "n"))
     """)
 }

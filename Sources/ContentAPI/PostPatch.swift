@@ -13,14 +13,13 @@ extension Posts {
     let slug = call.variables[0]
     guard Slug.isValid(slug) else { throw Self.notFound }
     let expected = try call.head.expectedVersions()
-    let content = try await call.request.content.read()
-    guard case .object(let patch) = try JSONReader.read(content.span) else {
+    guard case .object(let patch) = try await call.json() else {
       let detail = "A merge patch of a post is an object with the members to change."
       throw Problem(Faults([Fault(place: .pointer(""), detail: detail)]))
     }
     let take = Call(Self.take, [.text(slug), expected.map { .text($0) } ?? .null])
-    return try await writes.transaction { transaction in
-      guard let row = try await transaction.send([take]).first else { throw UnexpectedRows() }
+    return try await writes.transaction(call) { write in
+      guard let row = try await write.send([take]).first else { throw UnexpectedRows() }
       guard row.count == 1 else { throw Self.notFound }
       let post = try Stored(row, firstColumn: 4)
       guard let id = row.text(0, 0), let isExpected = row.boolean(0, 1),
@@ -35,15 +34,13 @@ extension Posts {
 
       let newSlug = draft.slug ?? slug
       let change = Call(Self.change, [.text(id), .text(newSlug)] + Self.parameters(of: draft))
-      let rows = try await transaction.commit([change, Call(Self.settle, [.text(id)])])
-      guard let row = rows.first else { throw UnexpectedRows() }
-      var response = replaced(try Stored(row))
       // RFC 9110 §8.7: the content is no longer that of the target, but of this address. Location
       // would say that something was created.
-      if newSlug != slug {
-        response.fields.append("Content-Location", FieldValue(url(of: newSlug)))
-      }
-      return response
+      let place: ResponseFields =
+        newSlug == slug ? [:] : ["Content-Location": FieldValue(url(of: newSlug))]
+      return try await write.commit(
+        [change, Call(Self.settle, [.text(id)])],
+        .rendered(status: 200, fields: place, otherwise: nil))
     }
   }
 
@@ -103,12 +100,8 @@ extension Posts {
       where p.id = $1::uuid
       returning p.*
     )
-    select r.json, r.version, \(hash) as hash, r.modified, r.public
-    from (
-      select \(whole)::text as json, p.version, \(modified) as modified, \(visible) as public
-      from p
-      offset 0
-    ) r
+    \(Document.render(
+      whole, version: "p.version", modified: "to_timestamp(\(modified))", from: "p"))
     """)
 }
 

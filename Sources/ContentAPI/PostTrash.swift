@@ -13,33 +13,33 @@ extension Posts {
     var query = Query(call.head.target, allows: call.route.parameters)
     let permanently = query.boolean("permanently") ?? false
     try query.finish()
-    return try await writes.transaction { transaction in
-      let (id, _) = try await move(call, permanently ? Self.discard : Self.trash, transaction)
+    return try await writes.transaction(call) { write in
+      let (id, _) = try await move(call, permanently ? Self.discard : Self.trash, write)
       let settle = Call(Self.settle, [.text(id)])
       let erase = Call(Self.erase, [.text(id)])
-      _ = try await transaction.commit(permanently ? [settle, erase] : [settle])
-      return Response(status: 204, fields: ["Cache-Control": "private, no-store"])
+      return try await write.commit(
+        permanently ? [settle, erase] : [settle], .response(Response(status: 204)))
     }
   }
 
   // POST /v1/posts/{slug}/restore
 
   func restore(_ call: RouteCall) async throws -> Response {
-    try await writes.transaction { transaction in
-      let (id, post) = try await move(call, Self.restore, transaction)
-      _ = try await transaction.commit([Call(Self.settle, [.text(id)])])
-      return replaced(post)
+    try await writes.transaction(call) { write in
+      let (id, post) = try await move(call, Self.restore, write)
+      return try await write.commit(
+        [Call(Self.settle, [.text(id)])], .response(replaced(post)))
     }
   }
 
   /// Sends a statement that moves the post of the path, which `If-Match` may forbid.
   private func move(
-    _ call: RouteCall, _ statement: Statement, _ transaction: Transaction
+    _ call: RouteCall, _ statement: Statement, _ write: Write
   ) async throws -> (id: String, post: Stored) {
     let slug = call.variables[0]
     guard Slug.isValid(slug) else { throw Self.notFound }
     let expected: Parameter = try call.head.expectedVersions().map { .text($0) } ?? .null
-    let rows = try await transaction.send([Call(statement, [.text(slug), expected])])
+    let rows = try await write.send([Call(statement, [.text(slug), expected])])
     guard let row = rows.first else { throw UnexpectedRows() }
     guard row.count == 1 else { throw Self.notFound }
     guard let id = row.text(0, 0), let hasMoved = row.boolean(0, 1) else { throw UnexpectedRows() }

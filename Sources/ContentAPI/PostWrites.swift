@@ -14,9 +14,9 @@ extension Posts {
     let isDerived = draft.slug == nil
     let create = Call(Self.create, [.text(slug), .boolean(isDerived)] + Self.parameters(of: draft))
     let calls = isDerived ? [Call(Self.reserve, [.text(slug)]), create] : [create]
-    return try await writes.transaction { transaction in
+    return try await writes.transaction(call) { write in
       for _ in 0..<3 {
-        let rows = try await transaction.send(calls)
+        let rows = try await write.send(calls)
         guard let row = rows.last, row.count == 1 else {
           // With a derived slug somebody took it who did not queue for it: the next is free.
           if isDerived { continue }
@@ -26,8 +26,9 @@ extension Posts {
         }
         let post = try Stored(row, firstColumn: 2)
         guard let slug = row.text(0, 0) else { throw UnexpectedRows() }
-        _ = try await transaction.commit([Call(Self.settle, [.text(row.text(0, 1) ?? "")])])
-        return created(post, slug: slug)
+        return try await write.commit(
+          [Call(Self.settle, [.text(row.text(0, 1) ?? "")])],
+          .response(created(post, slug: slug)))
       }
       throw Problem.unavailable
     }
@@ -54,9 +55,9 @@ extension Posts {
       Self.put,
       [.text(slug), expected.map { .text($0) } ?? .null] + Self.parameters(of: draft)
         + [.boolean(createOnly)])
-    return try await writes.transaction { transaction in
+    return try await writes.transaction(call) { write in
       for _ in 0..<3 {
-        guard let row = try await transaction.send([put]).first, let outcome = row.text(0, 0)
+        guard let row = try await write.send([put]).first, let outcome = row.text(0, 0)
         else { throw UnexpectedRows() }
         switch outcome {
         case "raced": continue
@@ -72,8 +73,9 @@ extension Posts {
         default: break
         }
         let post = try Stored(row, firstColumn: 2)
-        _ = try await transaction.commit([Call(Self.settle, [.text(row.text(0, 1) ?? "")])])
-        return outcome == "replaced" ? replaced(post) : created(post, slug: slug)
+        return try await write.commit(
+          [Call(Self.settle, [.text(row.text(0, 1) ?? "")])],
+          .response(outcome == "replaced" ? replaced(post) : created(post, slug: slug)))
       }
       throw Problem.unavailable
     }

@@ -29,6 +29,7 @@ package struct Problem: Error, Sendable {
   package enum Kind: String, Sendable, CaseIterable {
     case malformedRequest = "malformed-request"
     case malformedJSON = "malformed-json"
+    case keyInvalid = "idempotency-key-invalid"
     case invalidParameter = "invalid-parameter"
     case unauthorized
     case forbidden
@@ -37,12 +38,15 @@ package struct Problem: Error, Sendable {
     case notAcceptable = "not-acceptable"
     case requestTimeout = "request-timeout"
     case slugTaken = "slug-taken"
+    case inProgress = "idempotency-in-progress"
     case preconditionFailed = "precondition-failed"
     case contentTooLarge = "content-too-large"
     case uriTooLong = "uri-too-long"
     case unsupportedMediaType = "unsupported-media-type"
     case expectationFailed = "expectation-failed"
     case invalidContent = "invalid-content"
+    case keyReused = "idempotency-key-reused"
+    case keyExpired = "idempotency-key-expired"
     case headerFieldsTooLarge = "header-fields-too-large"
     case internalError = "internal-error"
     case notImplemented = "not-implemented"
@@ -54,20 +58,20 @@ package struct Problem: Error, Sendable {
 
     package var status: Int {
       switch self {
-      case .malformedRequest, .malformedJSON, .invalidParameter: 400
+      case .malformedRequest, .malformedJSON, .invalidParameter, .keyInvalid: 400
       case .unauthorized: 401
       case .forbidden: 403
       case .notFound: 404
       case .methodNotAllowed: 405
       case .notAcceptable: 406
       case .requestTimeout: 408
-      case .slugTaken: 409
+      case .slugTaken, .inProgress: 409
       case .preconditionFailed: 412
       case .contentTooLarge: 413
       case .uriTooLong: 414
       case .unsupportedMediaType: 415
       case .expectationFailed: 417
-      case .invalidContent: 422
+      case .invalidContent, .keyReused, .keyExpired: 422
       case .headerFieldsTooLarge: 431
       case .internalError: 500
       case .notImplemented: 501
@@ -80,6 +84,7 @@ package struct Problem: Error, Sendable {
       switch self {
       case .malformedRequest: "The request is malformed"
       case .malformedJSON: "The body is not valid JSON"
+      case .keyInvalid: "The Idempotency-Key is not valid"
       case .invalidParameter: "A query parameter is not valid"
       case .unauthorized: "A valid key is needed"
       case .forbidden: "The key may not do this"
@@ -88,12 +93,15 @@ package struct Problem: Error, Sendable {
       case .notAcceptable: "Accept excludes every form there is"
       case .requestTimeout: "The request took too long to arrive"
       case .slugTaken: "The slug is taken"
+      case .inProgress: "The first request of this key is still in progress"
       case .preconditionFailed: "What is there is not in the state you require"
       case .contentTooLarge: "The body is too large"
       case .uriTooLong: "The request target is too long"
       case .unsupportedMediaType: "The body's type or coding is not supported"
       case .expectationFailed: "The expectation cannot be met"
       case .invalidContent: "The content breaks a rule"
+      case .keyReused: "The Idempotency-Key belongs to another request"
+      case .keyExpired: "The Idempotency-Key was answered too long ago"
       case .headerFieldsTooLarge: "The request's head is too large"
       case .internalError: "The server has a fault"
       case .notImplemented: "The method or transfer coding is unknown"
@@ -190,7 +198,9 @@ extension Problem {
     case .server(let error):
       // Locks that others hold and transactions that others undid pass; what remains is ours.
       switch error.sqlState {
-      case "23505" where error.constraint?.hasSuffix("_slug_unique") == true: self = .slugTaken
+      case "23505"
+      where error.constraint?.hasSuffix("_slug_unique") == true || error.constraint == "tags_pkey":
+        self = .slugTaken
       case "55P03", "57014", "40001", "40P01", "53300", "53200", "53100": self = .unavailable
       default: self = .internalError
       }
@@ -226,8 +236,30 @@ extension Problem {
   static let outcomeUnknown = Problem(
     .outcomeUnknown,
     "The connection to the database was lost while the write was being committed. "
-      + "Look whether it is there before you send it again.",
+      + "With an Idempotency-Key, retry with the same key; without one, look whether it is there.",
     fields: ["Retry-After": "1"])
+}
+
+/// What there is to say about keys.
+extension Problem {
+  static let keyInvalid = Problem(
+    .keyInvalid,
+    "Send one Idempotency-Key of 1 to \(IdempotencyKey.maximumLength) visible ASCII characters, "
+      + "as they are or in quotes.")
+
+  static let inProgress = Problem(
+    .inProgress, "Send the same request with the same key again in a moment.",
+    fields: ["Retry-After": "1"])
+
+  static let keyReused = Problem(
+    .keyReused,
+    "This key came first with another method, path, query, precondition or content. "
+      + "Nothing was done; take a new key for a new request.")
+
+  static let keyExpired = Problem(
+    .keyExpired,
+    "The answer to this key was kept for 24 hours. Nothing was done; look what is there, and take a "
+      + "new key.")
 }
 
 extension String {

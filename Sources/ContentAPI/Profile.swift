@@ -22,7 +22,7 @@ struct Profile: Sendable {
       noun: "profile", readOnly: Self.readOnly,
       lock: { _ in [Call(Self.lock)] }, read: Self.read,
       store: { parameters, _, _ in [Call(Self.update, parameters)] })
-    return try await edit.run(call, Writes(pool: pool)).document.replaced()
+    return try await edit.run(call, Writes(pool: pool))
   }
 
   private static let readOnly = ["counts", "updated_at", "version"]
@@ -94,21 +94,23 @@ struct Profile: Sendable {
 
   // What the profile is in SQL; `p` is the row.
 
+  private static let json = """
+    json_build_object('name', p.name, 'role', p.role, 'location', p.location,
+        'headline', p.headline, 'intro', p.intro, 'availability', p.availability,
+        'about', p.about, 'skills', p.skills, 'stats', p.stats, 'links', p.links,
+        'contact', p.contact, 'site', p.site,
+        'counts', json_build_object(
+          'posts', (select coalesce(sum(c.posts), 0)::bigint from colophon.counters c
+              where c.tag = '')
+            + (select count(*) from colophon.listings l
+              where l.tag = '' and not l.counted and l.published_at <= colophon.clock()),
+          'projects', (select count(*) from colophon.projects)),
+        'updated_at', colophon.rfc3339(p.updated_at), 'version', p.version)
+    """
+
   private static func document(of profile: String) -> String {
     Document.select(
-      """
-      json_build_object('name', p.name, 'role', p.role, 'location', p.location,
-          'headline', p.headline, 'intro', p.intro, 'availability', p.availability,
-          'about', p.about, 'skills', p.skills, 'stats', p.stats, 'links', p.links,
-          'contact', p.contact, 'site', p.site,
-          'counts', json_build_object(
-            'posts', (select coalesce(sum(c.posts), 0)::bigint from colophon.counters c
-                where c.tag = '')
-              + (select count(*) from colophon.listings l
-                where l.tag = '' and not l.counted and l.published_at <= colophon.clock()),
-            'projects', (select count(*) from colophon.projects)),
-          'updated_at', colophon.rfc3339(p.updated_at), 'version', p.version)
-      """, version: "p.version",
+      json, version: "p.version",
       nextChange: """
         (select l.published_at from colophon.listings l
           where l.tag = '' and not l.counted and l.published_at > colophon.clock()
@@ -143,7 +145,7 @@ struct Profile: Sendable {
           $8::text[], $9::text, $10::text, $11::text, $12::text)
       returning p.*
     )
-    \(document(of: "p"))
+    \(Document.render(json, version: "p.version", from: "p"))
     """)
 }
 

@@ -46,14 +46,12 @@ struct Projects: Sendable {
     let create = Call(
       Self.create, [.text(slug), .boolean(isDerived)] + draft.parameters)
     let calls = isDerived ? [Call(Self.reserve, [.text(slug)]), create] : [create]
-    let (project, name) = try await Writes(pool: pool).transaction { transaction in
-      let rows = try await transaction.send(calls)
+    return try await Writes(pool: pool).transaction(call) { write in
+      let rows = try await write.send(calls)
       guard let last = rows.last, let project = try Document(last), let name = last.text(0, 5)
       else { throw Problem.slugTaken }
-      _ = try await transaction.commit()
-      return (project, name)
+      return project.created(at: url(of: name))
     }
-    return project.created(at: url(of: name))
   }
 
   private func url(of slug: String) -> String { publicURL + "/v1/projects/" + slug }
@@ -71,15 +69,11 @@ struct Projects: Sendable {
       },
       store: { draft, current, _ in
         if current == nil {
-          return [Call(Self.create, [.text(slug), .boolean(false)] + draft.parameters)]
+          return [Call(Self.put, [.text(slug), .boolean(false)] + draft.parameters)]
         }
         return [Call(Self.update, [.text(slug), .text(draft.slug ?? slug)] + draft.parameters)]
-      })
-    switch try await edit.run(call, Writes(pool: pool)) {
-    case .created(let project, _): return project.created(at: url(of: slug))
-    case .replaced(let project, let draft):
-      return project.replaced(at: draft.slug.flatMap { $0 == slug ? nil : url(of: $0) })
-    }
+      }, place: { url(of: $0.slug ?? slug) })
+    return try await edit.run(call, Writes(pool: pool))
   }
 
   // DELETE /v1/projects/{slug}
@@ -129,7 +123,7 @@ struct Projects: Sendable {
   }
 
   static let statements =
-    list.statements + [show, reserve, create, lock, update, delete]
+    list.statements + [show, reserve, create, put, lock, update, delete]
 
   // What a project is in SQL; `p` is the row.
 
@@ -143,11 +137,14 @@ struct Projects: Sendable {
     """
   }
 
+  private static let json = "json_build_object(\(members("p")), 'body', p.body)"
+
   private static func document(of projects: String) -> String {
-    Document.select(
-      "json_build_object(\(members("p")), 'body', p.body)", version: "p.version",
-      modified: "p.updated_at", from: projects)
+    Document.select(json, version: "p.version", modified: "p.updated_at", from: projects)
   }
+
+  private static let rendering = Document.render(
+    json, version: "p.version", modified: "p.updated_at", from: "p")
 
   private static let show = Statement(
     "projects.show", document(of: "colophon.projects p where p.slug = $1::text"))
@@ -175,6 +172,14 @@ struct Projects: Sendable {
   private static let create = Statement(
     "projects.create",
     """
+    \(insertion)
+    select d.*, p.slug from (\(document(of: "p"))) d, p
+    """)
+
+  /// As `create`, for a slug that a writer has given.
+  private static let put = Statement("projects.put", insertion + rendering)
+
+  private static let insertion = """
     with p as (
       insert into colophon.projects (
         slug, name, description, url, repository_url, tags, featured, position, body)
@@ -190,8 +195,8 @@ struct Projects: Sendable {
       on conflict on constraint projects_slug_unique do nothing
       returning *
     )
-    select d.*, p.slug from (\(document(of: "p"))) d, p
-    """)
+
+    """
 
   /// $1 the slug.
   private static let lock = Statement(
@@ -222,7 +227,7 @@ struct Projects: Sendable {
             $10::text)
       returning p.*
     )
-    \(document(of: "p"))
+    \(rendering)
     """)
 
   /// $1 the slug.

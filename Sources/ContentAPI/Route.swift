@@ -1,4 +1,6 @@
 package import HTTP
+import JSON
+import Synchronization
 
 /// One operation of the API: a method on a path, who may call it, and what answers.
 package struct Route: Sendable {
@@ -23,6 +25,8 @@ package struct Route: Sendable {
   package enum Access: Sendable, Equatable {
     /// Anyone; a key that is sent all the same must be good.
     case everyone
+    /// Whoever has a key.
+    case principal
     /// Keys with this scope.
     case scope(Scope)
   }
@@ -64,8 +68,31 @@ struct RouteCall: Sendable {
   /// What stands in the path for the template's variables.
   let variables: [String]
   let caller: Caller
+  let content = ReadContent()
+  /// The request's id.
+  let instance: String
+  /// Of a write.
+  let key: IdempotencyKey?
+  let inFlight: KeysInFlight
+  let waitingRoom: WaitingRoom
+  let fingerprints: Fingerprints
 
   var head: RequestHead { request.head }
+}
+
+/// The content of one request, once it has been read.
+final class ReadContent: Sendable {
+  private let state = Mutex<(bytes: [UInt8]?, json: JSONValue?)>((nil, nil))
+
+  var bytes: [UInt8]? {
+    get { state.withLock { $0.bytes } }
+    set { state.withLock { $0.bytes = newValue } }
+  }
+
+  var json: JSONValue? {
+    get { state.withLock { $0.json } }
+    set { state.withLock { $0.json = newValue } }
+  }
 }
 
 extension MediaType {

@@ -63,17 +63,9 @@ package struct Tags: Sendable {
         if current == nil { return [Call(Self.create, values)] }
         if draft.slug == slug { return [Call(Self.update, values)] }
         return [Call(Self.update, values)] + Self.move(slug, to: .text(draft.slug), rows)
-          + [Call(Self.showToWriter, [.text(draft.slug)])]
-      })
-    do {
-      switch try await edit.run(call, Writes(pool: pool)) {
-      case .created(let tag, _): return tag.created(at: url(of: slug))
-      case .replaced(let tag, let draft):
-        return tag.replaced(at: draft.slug == slug ? nil : url(of: draft.slug))
-      }
-    } catch let error as PostgresError where error.breaks("tags_pkey") {
-      throw Problem.slugTaken
-    }
+          + [Call(Self.render, [.text(draft.slug)])]
+      }, place: { url(of: $0.slug) })
+    return try await edit.run(call, Writes(pool: pool))
   }
 
   private func url(of slug: String) -> String { publicURL + "/v1/tags/" + slug }
@@ -131,7 +123,7 @@ package struct Tags: Sendable {
 
   static let statements =
     listByCount.statements + listByName.statements + [
-      show, showToWriter, lockPosts, lockProjects, complete, lock, create, update, delete,
+      show, render, lockPosts, lockProjects, complete, lock, create, update, delete,
       moveProjects, movePosts,
     ]
 
@@ -149,6 +141,12 @@ package struct Tags: Sendable {
     json_build_object('slug', \(row).slug, 'name', \(row).name,
       'description', \(row).description, 'posts_count', \(row).posts_count)
     """
+  }
+
+  private static func rendering(of tags: String) -> String {
+    Document.render(
+      json("t"), version: "t.version",
+      from: "(select t.*, \(count) as posts_count from \(tags) t) t")
   }
 
   private static func document(of tags: String, where condition: String = "true") -> String {
@@ -171,8 +169,8 @@ package struct Tags: Sendable {
         from (select $1::text as slug) k left join colophon.tags t on t.slug = k.slug)
         """, where: "t.posts_count > 0"))
 
-  private static let showToWriter = Statement(
-    "tags.show_to_writer", document(of: "(select * from colophon.tags where slug = $1::text)"))
+  private static let render = Statement(
+    "tags.render", rendering(of: "(select * from colophon.tags where slug = $1::text)"))
 
   private static func list(_ name: String, key: String) -> ShortList {
     ShortList(
@@ -277,7 +275,7 @@ package struct Tags: Sendable {
       on conflict do nothing
       returning *
     )
-    \(document(of: "made"))
+    \(rendering(of: "made"))
     """)
 
   /// $1 the tag; $2 its new slug, or the same; $3 its name, $4 its description. No row: it is all
@@ -292,7 +290,7 @@ package struct Tags: Sendable {
         and (t.slug, t.name, t.description) is distinct from ($2::text, $3::text, $4::text)
       returning t.*
     )
-    \(document(of: "changed"))
+    \(rendering(of: "changed"))
     """)
 
   /// $1 the tag.

@@ -165,8 +165,9 @@ package actor LocalCluster: LoopBound {
     if purpose == .tests {
       settings += [
         "fsync=off", "full_page_writes=off", "synchronous_commit=on", "shared_buffers=32MB",
-        "max_connections=200", "max_wal_senders=0", "wal_level=minimal", "autovacuum=off",
-        "max_logical_replication_workers=0",
+        "max_connections=200", "autovacuum=off", "max_logical_replication_workers=0",
+        // Without one, no COMMIT would ever wait for a standby, which tests make them do.
+        "max_wal_senders=1",
       ]
     }
     return ["-D", folder.cluster] + settings.flatMap { ["-c", $0] }

@@ -16,6 +16,8 @@ final class Exchange {
   let purpose: Purpose
   let deadline: MonotonicInstant
   var waiter: Waiter<Result<[Rows], PostgresError>>?
+  /// Of a caller who wants the results before a failure too.
+  var outcomeWaiter: Waiter<Transaction.Outcome>?
   /// How often it was sent.
   var attempts = 0
   /// Its share of the time in which the session answered it and others.
@@ -48,7 +50,7 @@ final class Exchange {
     self.deadline = deadline
   }
 
-  var isWaiting: Bool { waiter?.isWaiting ?? false }
+  var isWaiting: Bool { waiter?.isWaiting ?? outcomeWaiter?.isWaiting ?? false }
 
   /// Forgets an attempt, to be sent again.
   func reset() {
@@ -115,6 +117,16 @@ final class Exchange {
   /// What to tell the caller when its time is over.
   var timeout: PostgresError { sendsCommit ? .outcomeUnknown : .timedOut }
 
-  func finish() { waiter?.resume(outcome) }
-  func finish(_ error: PostgresError) { waiter?.resume(.failure(error)) }
+  func finish() {
+    waiter?.resume(outcome)
+    switch outcome {
+    case .success(let rows): outcomeWaiter?.resume(.init(rows: rows, error: nil))
+    case .failure(let error): outcomeWaiter?.resume(.init(rows: rows, error: error))
+    }
+  }
+
+  func finish(_ error: PostgresError) {
+    waiter?.resume(.failure(error))
+    outcomeWaiter?.resume(.init(rows: rows, error: error))
+  }
 }

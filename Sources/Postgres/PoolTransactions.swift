@@ -163,14 +163,15 @@ extension Pool {
 
   func send(
     _ calls: [Call], committing: Bool, _ lease: Lease
-  ) async throws(PostgresError) -> [Rows] {
-    try check(calls)
+  ) async -> Transaction.Outcome {
+    do throws(PostgresError) { try check(calls) } catch { return .init(rows: [], error: error) }
     guard let tenancy = tenancy(lease), !tenancy.isOver else {
-      throw MonotonicInstant.now() >= lease.deadline ? .timedOut : .connectionLost
+      let isLate = MonotonicInstant.now() >= lease.deadline
+      return .init(rows: [], error: isLate ? .timedOut : .connectionLost)
     }
-    let result: Result<[Rows], PostgresError> = await Waiter.wait { waiter in
+    return await Waiter.wait { waiter in
       let exchange = Exchange(.transaction, deadline: tenancy.deadline)
-      exchange.waiter = waiter
+      exchange.outcomeWaiter = waiter
       var commands: [Session.Command] = []
       if tenancy.needsSync { commands.append(.sync) }
       if !tenancy.hasBegun { commands.append(.hidden(Call(Session.begin))) }
@@ -183,7 +184,6 @@ extension Pool {
       slots[lease.slot].tenancy?.needsSync = false
       submit(exchange, commands, committing ? .sync : .flushRequest, lease)
     }
-    return try result.get()
   }
 
   /// Sends ROLLBACK, whose answer nobody waits for; the connection is not used before it has come.

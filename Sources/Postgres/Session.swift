@@ -414,10 +414,12 @@ final class Session {
   static let begin = Statement("postgres.begin", "begin isolation level read committed")
   static let commit = Statement("postgres.commit", "commit")
   static let rollback = Statement("postgres.rollback", "rollback")
+  static let savepoint = Statement("postgres.savepoint", "savepoint before")
+  static let undo = Statement("postgres.undo", "rollback to savepoint before")
   static let ping = Statement("postgres.ping", "select 1")
   static let limit = Statement(
     "postgres.limit", "select pg_catalog.set_config('statement_timeout', $1, true)")
-  static let statements = [begin, commit, rollback, ping, limit]
+  static let statements = [begin, commit, rollback, savepoint, undo, ping, limit]
 }
 
 extension Session.Command {

@@ -19,9 +19,32 @@ package final class Transaction: Sendable {
   /// Sends the calls in one write, with BEGIN in front the first time, and returns their results in
   /// order. Throws the first call's error; those after it were not executed.
   package func send(_ calls: [Call]) async throws(PostgresError) -> [Rows] {
-    guard !calls.isEmpty else { return [] }
+    try await attempt(calls).get()
+  }
+
+  /// What became of calls that left together.
+  package struct Outcome: Sendable {
+    /// The results up to the first call that failed, in order; all of them without an error.
+    package let rows: [Rows]
+    package let error: PostgresError?
+
+    func get() throws(PostgresError) -> [Rows] {
+      if let error { throw error }
+      return rows
+    }
+  }
+
+  /// Marks where `undo` leads back to.
+  package static let savepoint = Call(Session.savepoint)
+  /// Takes back everything since `savepoint`, an error too.
+  package static let undo = Call(Session.undo)
+
+  /// As `send`, for who wants the results before a failure too: a statement may fail to keep those
+  /// behind it from running.
+  package func attempt(_ calls: [Call]) async -> Outcome {
+    guard !calls.isEmpty else { return Outcome(rows: [], error: nil) }
     trips.add(1, ordering: .relaxed)
-    return try await pool.send(calls, committing: false, lease)
+    return await pool.send(calls, committing: false, lease)
   }
 
   /// Sends the calls and COMMIT in one write and returns when the server is ready for the next
@@ -29,7 +52,7 @@ package final class Transaction: Sendable {
   /// savepoint. `.outcomeUnknown`: COMMIT was sent and only the database knows.
   package func commit(_ calls: [Call] = []) async throws(PostgresError) -> [Rows] {
     trips.add(1, ordering: .relaxed)
-    return try await pool.send(calls, committing: true, lease)
+    return try await pool.send(calls, committing: true, lease).get()
   }
 
   /// Gives everything up. ROLLBACK leaves at once; its answer is not waited for.

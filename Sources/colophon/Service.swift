@@ -27,6 +27,7 @@ struct Service {
     let draining = Draining()
     let requestIDs = RequestIDs(seed: RandomBytes.make(10))
     let log = Log()
+    let inFlight = KeysInFlight()
     var pools: [Pool] = []
     var contentAPIs: [ObjectIdentifier: ContentAPI] = [:]
     for loop in loops {
@@ -37,7 +38,8 @@ struct Service {
       pools.append(pool)
       contentAPIs[ObjectIdentifier(loop)] = ContentAPI(
         pool: pool, publicURL: configuration.publicURL ?? "",
-        crossOrigin: configuration.crossOrigin, loop: loop, requestIDs: requestIDs
+        crossOrigin: configuration.crossOrigin, loop: loop, requestIDs: requestIDs,
+        inFlight: inFlight
       ) { log.write($0) }
     }
     let apis = contentAPIs
@@ -54,6 +56,8 @@ struct Service {
       guard error.code == EADDRINUSE else { throw error }
       throw Failure("\(error.call): the address is taken; stop who has it or choose another port")
     }
+    let reaper = KeyReaper(pool: pools[0])
+    Task.immediate(executorPreference: first) { await reaper.run() }
     let service = Service(
       address: server.address, privateAddress: privateServer.address,
       contentAPI: apis[ObjectIdentifier(loops[0])]!, server: server,

@@ -6,7 +6,8 @@ import Testing
 
 @Suite struct CrossOriginPages {
   private static let page = "Origin: https://page.example"
-  private static let exposed = "ETag, Link, Location, Retry-After, X-Request-Id"
+  private static let exposed =
+    "ETag, Idempotent-Replayed, Link, Location, Retry-After, X-Request-Id"
 
   private func names(_ answer: Answer) -> [String] {
     answer.fields.map { $0.name.lowercased() }.filter { $0.hasPrefix("access-control-") }

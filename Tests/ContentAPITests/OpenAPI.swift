@@ -40,14 +40,14 @@ import Testing
           }
         }
         #expect(parameters == route.parameters, "\(method) \(route.template)")
-        #expect(
-          variables == (route.template.contains("{slug}") ? ["slug"] : []),
-          "\(method) \(route.template)")
+        let inTemplate = route.template.matches(of: /{([a-z]+)}/).map { String($0.output.1) }
+        #expect(variables == inTemplate, "\(method) \(route.template)")
 
         let security = operation["security"]?.elements ?? []
         let scopes = security.flatMap { $0["key"]?.elements.compactMap(\.text) ?? [] }
         switch route.access {
         case .scope(let scope): #expect(scopes == [scope.rawValue])
+        case .principal: #expect(security.count == 1 && scopes.isEmpty && security[0]["key"] != nil)
         case .everyone: #expect(security.contains { $0.text == "{}" }, "\(route.template)")
         }
 
@@ -184,6 +184,8 @@ import Testing
       let json = Site.json(title: "T")
       let stale = ["If-Match: \"9-0\""]
       let reader = ["Authorization: Bearer " + site.reader]
+      let key = ["Idempotency-Key: k"]
+      let outcome = "/v1/idempotency/{key}"
       try await site.publish("a")
       let answers: [(String, String, Answer)] = [
         ("get", "/v1/posts", try await site.get("/v1/posts")),
@@ -228,6 +230,15 @@ import Testing
         ("post", "/v1/posts/{slug}/restore", try await site.restore("b")),
         ("post", "/v1/posts/{slug}/restore", try await site.restore("b")),
         ("delete", "/v1/posts/{slug}", try await site.erase("b")),
+        ("post", "/v1/posts", try await site.post(json: json, key)),
+        ("post", "/v1/posts", try await site.post(json: json, key)),
+        ("post", "/v1/posts", try await site.post(markdown: json, key)),
+        ("post", "/v1/posts", try await site.post(json: json, key + key)),
+        ("delete", "/v1/posts/{slug}", try await site.delete("none", key)),
+        ("get", outcome, try await site.get("/v1/idempotency/k", site.authorized)),
+        ("head", outcome, try await site.send("HEAD /v1/idempotency/k", site.authorized)),
+        ("get", outcome, try await site.get("/v1/idempotency/free", site.authorized)),
+        ("get", outcome, try await site.get("/v1/idempotency/k")),
         ("get", "/openapi.yaml", try await site.get("/openapi.yaml")),
         ("get", "/openapi.yaml", try await site.get("/openapi.yaml", ["If-None-Match: *"])),
       ]
@@ -242,12 +253,13 @@ import Testing
         let sent = Set(answer.fields.map(\.name).filter { !$0.hasPrefix("Access-Control-") })
           .subtracting(["Content-Type", "X-Content-Type-Options"])
         #expect(sent.isSubset(of: described), "\(method) \(path): \(answer.status)")
+        let keyed: Set = ["Idempotency-Key", "Idempotent-Replayed"]
         let perhaps: Set =
           answer.status < 400
           ? (method == "patch" ? ["Content-Location"] : [])
-          : ["ETag", "Allow", "Accept-Encoding", "Accept-Post"]
+          : ["ETag", "Allow", "Accept-Encoding", "Accept-Post", "Retry-After"]
         #expect(
-          described.subtracting(sent).isSubset(of: perhaps),
+          described.subtracting(sent).isSubset(of: perhaps.union(keyed)),
           "\(method) \(path): \(answer.status)")
       }
     }

@@ -23,17 +23,20 @@ actor Site: LoopBound {
   static let role = "colophon_runtime"
 
   private let api: ContentAPI
-  private let pool: Pool
+  nonisolated let pool: Pool
+  /// The keyed writes under way.
+  nonisolated let inFlight = KeysInFlight()
   private let database: TestDatabase
+  private let ownsDatabase: Bool
   /// As the superuser, for what a test wants to see or to prepare.
   private let connection: Connection
 
   /// Runs `body` with a site, which is gone afterwards.
   static func run(
-    publicURL: String = "", _ body: (Site) async throws -> Void
+    publicURL: String = "", on cluster: TestCluster = .shared, _ body: (Site) async throws -> Void
   ) async throws {
     try await places.run {
-      let site = try await Site.open(publicURL: publicURL)
+      let site = try await Site.open(publicURL: publicURL, on: cluster)
       do {
         try await body(site)
       } catch {
@@ -47,9 +50,9 @@ actor Site: LoopBound {
   /// Tests run side by side, and every site has eight connections to one server.
   private static let places = Places(6)
 
-  private static func open(publicURL: String) async throws -> Site {
-    try await TestCluster.shared.makeTemplate("content", schema: makeTemplate)
-    let database = try await TestCluster.shared.makeDatabase(from: "content")
+  private static func open(publicURL: String, on cluster: TestCluster) async throws -> Site {
+    try await cluster.makeTemplate("content", schema: makeTemplate)
+    let database = try await cluster.makeDatabase(from: "content")
     let loop = try EventLoop()
     try loop.start()
     let connection = try await Connection.open(
@@ -70,18 +73,47 @@ actor Site: LoopBound {
     return site
   }
 
+  /// Runs `body` with another server on the same database, as a second process would be: with a loop,
+  /// a pool and writes under way of its own.
+  func withReplica(
+    conninfo: String? = nil, fingerprints: Fingerprints = .standard,
+    settings: PoolSettings = PoolSettings(), _ body: (Site) async throws -> Void
+  ) async throws {
+    let loop = try EventLoop()
+    try loop.start()
+    let replica = Site(
+      loop: loop, database: database, conninfo: conninfo ?? self.conninfo,
+      connection: try await Connection.open(
+        database.conninfo, on: loop, deadline: .now() + .seconds(20), settings: .patient),
+      keys: [key, writer, reader], publicURL: "", ownsDatabase: false,
+      fingerprints: fingerprints, settings: settings)
+    await replica.pool.start()
+    try await replica.becomeReady()
+    do {
+      try await body(replica)
+    } catch {
+      try await replica.close()
+      throw error
+    }
+    try await replica.close()
+  }
+
   private init(
     loop: EventLoop, database: TestDatabase, conninfo: String, connection: Connection,
-    keys: [String], publicURL: String
+    keys: [String], publicURL: String, ownsDatabase: Bool = true,
+    fingerprints: Fingerprints = .standard, settings: PoolSettings = PoolSettings()
   ) {
     self.loop = loop
     self.database = database
+    self.ownsDatabase = ownsDatabase
     self.conninfo = conninfo
     self.connection = connection
     (key, writer, reader) = (keys[0], keys[1], keys[2])
-    pool = Pool(conninfo: conninfo, statements: ContentAPI.statements, loop: loop)
+    pool = Pool(
+      conninfo: conninfo, statements: ContentAPI.statements, settings: settings, loop: loop)
     api = ContentAPI(
       pool: pool, publicURL: publicURL, loop: loop, requestIDs: RequestIDs(seed: [0xab]),
+      inFlight: inFlight, fingerprints: fingerprints,
       log: { print("log: \($0)") })
   }
 
@@ -115,7 +147,7 @@ actor Site: LoopBound {
   private func close() async throws {
     await pool.close()
     await connection.close()
-    try await database.drop()
+    if ownsDatabase { try await database.drop() }
     loop.stop()
   }
 

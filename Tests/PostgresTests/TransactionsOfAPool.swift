@@ -138,6 +138,35 @@ private let schema = """
     await watcher.close()
   }
 
+  @Test func `give the results that came before a failure, in one round trip`() async throws {
+    let (staged, watcher) = try await stage()
+    try await staged.pool.transaction(deadline: Stage.soon) { transaction in
+      let outcome = await transaction.attempt([
+        Call(insert, [.text("a")]), Transaction.savepoint, Call(count),
+        Call(insert, [.text("a")]), Call(insert, [.text("b")]),
+      ])
+      #expect(outcome.rows.count == 3)
+      #expect(outcome.rows.last?.integer(0, 0) == 1)
+      #expect(outcome.error?.serverError?.sqlState == "23505")
+      #expect(transaction.roundTrips == 1)
+      let rest = try await transaction.commit([Transaction.undo, Call(count)])
+      #expect(rest.last?.integer(0, 0) == 1)
+      #expect(transaction.roundTrips == 2)
+    }
+    try await staged.pool.transaction(deadline: Stage.soon) { transaction in
+      let outcome = await transaction.attempt([Call(insert, [.text("c")]), Call(count)])
+      #expect(outcome.rows.count == 2)
+      #expect(outcome.error == nil)
+      let invalid = await transaction.attempt([Call(insert, [.text("\0")])])
+      #expect(invalid.rows.isEmpty)
+      #expect(invalid.error == .invalidParameter)
+      #expect(await transaction.attempt([]).error == nil)
+    }
+    #expect(try await slugs(watcher) == ["a"])
+    await staged.pool.close()
+    await watcher.close()
+  }
+
   @Test func `never take an aborted transaction's COMMIT for success`() async throws {
     let (staged, watcher) = try await stage()
     _ = try await watcher.query("insert into posts values ('taken')")

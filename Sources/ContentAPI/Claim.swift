@@ -1,0 +1,264 @@
+import EventLoop
+import HTTP
+import Postgres
+
+/// One write's place in `idempotency_keys`, and the statements around it. Claim, write and answer are
+/// committed together, so nothing is ever stored that says "in progress": a write that is under way
+/// is a row that is not committed yet, for which PostgreSQL lets others of the same key wait.
+struct Claim: Sendable {
+  let name: WriteName
+  let version: UInt8
+  /// What is hashed; empty for a write without a key.
+  let fingerprint: [UInt8]
+
+  /// Row locks of others are waited for so long, then the answer is 503.
+  private static let patience = 2000
+
+  /// What leaves in front of the write's first statements; `results` reads their results.
+  ///
+  /// `proceed` fails on purpose unless the claim is ours. The server then skips what is behind it: on
+  /// a replay no statement of the write runs, so it locks nothing and waits for nobody's row. A guard
+  /// in each write's own first statement could be forgotten. The price is one line in PostgreSQL's log
+  /// for a replay that no replica could answer from its memory.
+  ///
+  /// - Parameter wait: how long the same key may be waited for, at least a millisecond.
+  func opening(wait: Duration) -> [Call] {
+    let id: [Parameter] = [.text(name.scope), .text(name.key)]
+    return [
+      Call(Self.prepare, [.text(Self.milliseconds(wait)), .bytes(fingerprint)]),
+      Call(Self.claim, id + [.integer(Int(version))]),
+      Call(Self.look, id),
+      Call(Self.proceed, id + [.text("\(Self.patience)ms")]),
+      Transaction.savepoint,
+    ]
+  }
+
+  static let openingCount = 5
+
+  private static func milliseconds(_ wait: Duration) -> String {
+    "\(max(1, wait.wholeNanoseconds / 1_000_000))ms"
+  }
+
+  /// What the opening has found.
+  enum Finding {
+    /// The claim is ours, and the savepoint stands.
+    case ours
+    /// The write was answered before.
+    case answered(KeptAnswer)
+    /// Another request was.
+    case mismatch
+    /// Answered, and the fingerprint is of another version of this program.
+    case otherVersion(UInt8, KeptAnswer)
+    case expired
+    /// Another session is at it and was waited for long enough.
+    case busy
+    /// The row went while we looked: once more.
+    case gone
+    case failed(PostgresError)
+  }
+
+  func finding(_ outcome: Transaction.Outcome) throws -> Finding {
+    guard let error = outcome.error, outcome.rows.count < Self.openingCount else { return .ours }
+    switch outcome.rows.count {
+    case 1 where error.serverError?.sqlState == "55P03": return .busy
+    case 3 where error.serverError?.constraint == Self.stop:
+      let row = outcome.rows[2]
+      if row.isEmpty { return .gone }
+      if row.boolean(0, 3) == true { return .expired }
+      guard let version = row.integer(0, 4).flatMap(UInt8.init(exactly:)),
+        let isSame = row.boolean(0, 5)
+      else { throw UnexpectedRows() }
+      let answer = try KeptAnswer(row)
+      if version != self.version { return .otherVersion(version, answer) }
+      return isSame ? .answered(answer) : .mismatch
+    default: return .failed(error)
+    }
+  }
+
+  /// Stores the answer; goes right in front of COMMIT.
+  func keep(_ answer: Answer) -> Call {
+    let id: [Parameter] = [.text(name.scope), .text(name.key)]
+    switch answer {
+    case .response(let response):
+      // Without a key it is only asked whether the row is there: the answer is still in memory.
+      let kept = name.scope == WriteName.unkeyed ? nil : KeptAnswer(response)
+      return Call(
+        Self.keep,
+        id + [.integer(response.status), .text(kept?.fields ?? ""), .bytes(kept?.body ?? [])])
+    case .rendered(let status, let fields, let otherwise):
+      let otherwise = otherwise.map(KeptAnswer.init)
+      return Call(
+        Self.keepRendered,
+        id + [
+          .integer(status), .text(KeptAnswer.lines(of: fields)),
+          otherwise.map { .text($0.fields) } ?? .null, otherwise.map { .bytes($0.body) } ?? .null,
+        ])
+    }
+  }
+
+  /// The name of the constraint by which `proceed` fails.
+  private static let stop = "the_key_has_been_answered"
+
+  /// The name of the constraint that breaks when there is no answer to keep: somebody else was
+  /// faster, and the write has to be tried once more.
+  static let raced = "idempotency_keys_answer"
+
+  static let statements = [
+    prepare, claim, look, proceed, keep, keepRendered, touch, compare, status,
+  ]
+
+  /// $1 how long the claim may wait; $2 what is hashed.
+  private static let prepare = Statement(
+    "idempotency.prepare",
+    """
+    select set_config('lock_timeout', $1::text, true),
+      set_config('colophon.fingerprint', encode(sha256($2::bytea), 'hex'), true)
+    """)
+
+  /// $1 scope, $2 key, $3 version of the fingerprint. Waits for a session that has the same key, until
+  /// it commits (then nothing is inserted) or rolls back.
+  private static let claim = Statement(
+    "idempotency.claim",
+    """
+    insert into colophon.idempotency_keys (scope, key, fingerprint_version, fingerprint)
+    values ($1::text, $2::text, $3::smallint,
+      decode(current_setting('colophon.fingerprint'), 'hex'))
+    on conflict do nothing
+    """)
+
+  /// $1 scope, $2 key. A statement of its own, so that it sees what the claim waited for. Without a
+  /// status the row is ours: nobody else can see one of those.
+  private static let look = Statement(
+    "idempotency.look",
+    """
+    select k.status, k.headers, k.body, k.expired, k.fingerprint_version,
+      k.fingerprint = decode(current_setting('colophon.fingerprint'), 'hex')
+    from colophon.idempotency_keys k
+    where k.scope = $1::text and k.key = $2::text
+    """)
+
+  /// $1 scope, $2 key, $3 how long each lock may be waited for from now on.
+  private static let proceed = Statement(
+    "idempotency.proceed",
+    """
+    select set_config('lock_timeout', $3::text, true),
+      (exists (
+        select from colophon.idempotency_keys k
+        where k.scope = $1::text and k.key = $2::text and k.status is null
+      ))::colophon.open_claim
+    """)
+
+  /// $1 scope, $2 key, $3 status, $4 header lines, $5 body.
+  private static let keep = Statement(
+    "idempotency.keep",
+    """
+    update colophon.idempotency_keys k
+    set status = $3::smallint, headers = $4::text, body = $5::bytea
+    where k.scope = $1::text and k.key = $2::text
+    """)
+
+  /// $1 scope, $2 key, $3 status, $4 header lines beside those of the document that the write's last
+  /// statement has rendered (`Document.rendered`); $5 and $6 header lines and body in case that it
+  /// rendered none. SQLSTATE 23514 by `raced` when that is null.
+  private static let keepRendered = Statement(
+    "idempotency.keep_rendered",
+    """
+    update colophon.idempotency_keys k
+    set status = $3::smallint,
+      headers = case when r.body is null then $5::text else r.headers || $4::text end,
+      body = coalesce(convert_to(r.body, 'UTF8'), $6::bytea)
+    from (
+      select nullif(current_setting('colophon.body', true), '') as body,
+        current_setting('colophon.headers', true) as headers
+    ) r
+    where k.scope = $1::text and k.key = $2::text
+    returning k.status, k.headers, k.body
+    """)
+
+  /// $1 scope, $2 key. A change to commit: then a synchronous standby has what was there before too.
+  static let touch = Statement(
+    "idempotency.touch",
+    """
+    update colophon.idempotency_keys k set status = k.status
+    where k.scope = $1::text and k.key = $2::text
+    """)
+
+  /// $1 scope, $2 key, $3 what is hashed: whether that is the same request.
+  static let compare = Statement(
+    "idempotency.compare",
+    """
+    select k.fingerprint = sha256($3::bytea) from colophon.idempotency_keys k
+    where k.scope = $1::text and k.key = $2::text
+    """)
+
+  /// $1 scope, $2 key.
+  static let status = Statement(
+    "idempotency.status",
+    """
+    select k.status, k.expired, colophon.rfc3339(date_trunc('second', k.created_at))
+    from colophon.idempotency_keys k
+    where k.scope = $1::text and k.key = $2::text
+    """)
+}
+
+/// What a write is to be answered with.
+enum Answer {
+  case response(Response)
+  /// With the document that the write's last statement renders, which nobody knows before it runs.
+  /// `fields` come beside those of the document; `otherwise` when it renders none because nothing is
+  /// to be changed.
+  case rendered(status: Int, fields: ResponseFields, otherwise: Response?)
+}
+
+/// An answer as it is stored and sent again: the same status, header fields and bytes. The first
+/// answer is made from it too.
+struct KeptAnswer: Sendable {
+  let status: Int
+  /// A line for each header field that is kept.
+  let fields: String
+  let body: [UInt8]
+
+  private static let kept: [FieldName] = [
+    "Content-Type", "ETag", "Last-Modified", "Location", "Content-Location", "Link",
+  ]
+
+  init(_ response: Response) {
+    status = response.status
+    fields = Self.lines(of: response.fields)
+    body = response.body
+  }
+
+  /// Reads status, header lines and body, the first columns of a row.
+  init(_ rows: Rows) throws {
+    guard let status = rows.integer(0, 0), let fields = rows.text(0, 1),
+      let body = rows.bytes(0, 2)
+    else { throw UnexpectedRows() }
+    self.status = status
+    self.fields = fields
+    self.body = body
+  }
+
+  static func lines(of fields: ResponseFields) -> String {
+    fields.filter { kept.contains($0.name) }
+      .map { "\($0.name.text): \($0.value.text)\n" }.joined()
+  }
+
+  var response: Response {
+    var response = Response(status: status, body: body)
+    for line in fields.split(separator: "\n") {
+      let parts = line.split(separator: ":", maxSplits: 1)
+      guard parts.count == 2, let name = FieldName(token: String(parts[0])) else { continue }
+      response.fields.append(name, FieldValue(String(parts[1].dropFirst())))
+    }
+    response.fields.append(
+      "Cache-Control", status < 400 ? "private, no-store" : "no-store")
+    return response
+  }
+
+  /// The answer to whoever asks again.
+  var replay: Response {
+    var response = response
+    response.fields.append("Idempotent-Replayed", "true")
+    return response
+  }
+}
