@@ -2,9 +2,9 @@ import EventLoop
 import HTTP
 import Postgres
 
-/// One write's place in `idempotency_keys`, and the statements around it. Claim, write and answer are
-/// committed together, so nothing is ever stored that says "in progress": a write that is under way
-/// is a row that is not committed yet, for which PostgreSQL lets others of the same key wait.
+/// One write's place in `idempotency_keys`, and the statements around it. Claim, write and answer
+/// are committed together, so nothing is ever stored that says "in progress": a write that is under
+/// way is a row that is not committed yet, for which PostgreSQL lets others of the same key wait.
 struct Claim: Sendable {
   let name: WriteName
   let version: UInt8
@@ -17,9 +17,9 @@ struct Claim: Sendable {
   /// What leaves in front of the write's first statements; `results` reads their results.
   ///
   /// `proceed` fails on purpose unless the claim is ours. The server then skips what is behind it: on
-  /// a replay no statement of the write runs, so it locks nothing and waits for nobody's row. A guard
-  /// in each write's own first statement could be forgotten. The price is one line in PostgreSQL's log
-  /// for a replay that no replica could answer from its memory.
+  /// a replay no statement of the write runs, so it locks nothing and waits for nobody's row. A
+  /// guard in each write's own first statement could be forgotten. The price is one line in
+  /// PostgreSQL's log for a replay that no replica could answer from its memory.
   ///
   /// - Parameter wait: how long the same key may be waited for, at least a millisecond.
   func opening(wait: Duration) -> [Call] {

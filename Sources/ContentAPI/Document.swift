@@ -51,9 +51,9 @@ struct Document: Sendable {
     """
   }
 
-  /// As `select`, for the last statement of a write: leaves the document and its header lines in the
-  /// transaction, for the answer that is stored behind it (`Answer.rendered`). A transaction ends
-  /// that way in one round trip, although nobody outside has seen the document yet.
+  /// As `select`, for the last statement of a write: leaves the document and its header lines in
+  /// the transaction, for the answer that is stored behind it (`Answer.rendered`). A transaction
+  /// ends that way in one round trip, although nobody outside has seen the document yet.
   static func render(
     _ json: String, version: String, modified: String = "null::timestamptz",
     from source: String

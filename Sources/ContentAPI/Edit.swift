@@ -19,8 +19,8 @@ struct Edit<Draft: Sendable> {
   /// Reads what is to be stored; the second value is the patch that led to it.
   let read: (JSONValue, JSONValue?) throws(Faults) -> Draft
   /// Stores it in place of what `lock` found; gets the rows of `lock` too. The last of them renders
-  /// the document (`Document.render`), or gives no row when nothing was to be changed or somebody was
-  /// faster to create.
+  /// the document (`Document.render`), or gives no row when nothing was to be changed or somebody
+  /// was faster to create.
   let store: (Draft, Document?, [Rows]) throws -> [Call]
   /// Where it stands then; nil when that cannot be another place than the request's.
   var place: ((Draft) -> String)?

@@ -8,9 +8,9 @@ package struct IdempotencyKey: Sendable, Hashable {
 
   package static let maximumLength = 255
 
-  /// Reads the value of one field line: a string of Structured Fields (RFC 9651 §3.3.3), or the bare
-  /// form that most clients send. `"abc"` and `abc` are one key. nil for everything else, a list too:
-  /// a comma is only a part of a key within quotes.
+  /// Reads the value of one field line: a string of Structured Fields (RFC 9651 §3.3.3), or the
+  /// bare form that most clients send. `"abc"` and `abc` are one key. nil for everything else, a
+  /// list too: a comma is only a part of a key within quotes.
   package init?(_ value: String) {
     var bytes = Array(value.utf8)
     if bytes.first == UInt8(ascii: "\"") {

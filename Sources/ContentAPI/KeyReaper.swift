@@ -1,9 +1,9 @@
 import EventLoop
 package import Postgres
 
-/// Takes away what nobody needs any more of `idempotency_keys`: an answer after a day, what is left of
-/// it after thirty, the row of a write without a key after ten minutes. Nothing else looks at the age
-/// of a row.
+/// Takes away what nobody needs any more of `idempotency_keys`: an answer after a day, what is left
+/// of it after thirty, the row of a write without a key after a minute. Nothing else looks at the
+/// age of a row.
 ///
 /// Each statement is a transaction for a batch. It passes over rows that somebody is reading for a
 /// replay, and does nothing while another replica is at it.
@@ -51,7 +51,8 @@ package struct KeyReaper: Sendable {
       name,
       """
       with turn as materialized (
-        select pg_try_advisory_xact_lock(hashtextextended('colophon.idempotency_keys', 0)) as is_ours
+        select pg_try_advisory_xact_lock(
+          hashtextextended('colophon.idempotency_keys', 0)) as is_ours
       ), due as (
         select k.scope, k.key from colophon.idempotency_keys k
         where \(condition) and (select turn.is_ours from turn)
@@ -69,18 +70,24 @@ package struct KeyReaper: Sendable {
     not k.expired and k.scope <> 'unkeyed' and k.created_at < colophon.clock() - interval '24 hours'
     """,
     """
-    update colophon.idempotency_keys k set expired = true, fingerprint = '', headers = null, body = null
+    update colophon.idempotency_keys k
+    set expired = true, fingerprint = '', headers = null, body = null
     from due where k.scope = due.scope and k.key = due.key
     """)
 
+  private static let deletion = """
+    delete from colophon.idempotency_keys k using due
+    where k.scope = due.scope and k.key = due.key
+    """
+
   private static let forget = reaping(
     "idempotency.forget", "k.expired and k.created_at < colophon.clock() - interval '30 days'",
-    "delete from colophon.idempotency_keys k using due where k.scope = due.scope and k.key = due.key"
+    deletion
   )
 
   private static let clear = reaping(
     "idempotency.clear",
-    "k.scope = 'unkeyed' and k.created_at < colophon.clock() - interval '10 minutes'",
-    "delete from colophon.idempotency_keys k using due where k.scope = due.scope and k.key = due.key"
+    "k.scope = 'unkeyed' and k.created_at < colophon.clock() - interval '1 minute'",
+    deletion
   )
 }

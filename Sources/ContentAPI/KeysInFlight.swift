@@ -40,7 +40,7 @@ package final class KeysInFlight: Sendable {
     var serial = 0
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
   private let unkeyed = Atomic<UInt64>(0)
   private let process = RandomBytes.make(16).map { String($0, radix: 16) }.joined(separator: "-")
   let counters = WriteCounters()
@@ -83,8 +83,8 @@ package final class KeysInFlight: Sendable {
     for continuation in waiting.values { continuation.resume(returning: ending) }
   }
 
-  /// Has the continuation resumed when the write of this name ends; its number, for `giveUp`, or nil
-  /// when it has been resumed already.
+  /// Has the continuation resumed when the write of this name ends; its number, for `giveUp`, or
+  /// nil when it has been resumed already.
   fileprivate func join(
     _ name: WriteName, _ continuation: CheckedContinuation<Ending, Never>
   ) -> Int? {
@@ -159,7 +159,7 @@ package final class WriteCounters: Sendable {
     package init() {}
   }
 
-  private let state = Mutex(Counts())
+  private let state = Locked(Counts())
 
   func note(_ change: (inout Counts) -> Void) {
     state.withLock { change(&$0) }

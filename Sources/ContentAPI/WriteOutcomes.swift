@@ -11,7 +11,9 @@ package struct WriteOutcomes: Sendable {
     guard let key = IdempotencyKey(call.variables[0]) else { throw Problem.keyInvalid }
     guard case .principal(let principal) = call.caller else { throw Problem.unauthorized }
     let name = WriteName(scope: principal.account, key: key.text)
-    let state = call.inFlight.contains(name) ? .inProgress : try await look(name)
+    var state = try await look(name)
+    // One that has not reached the database yet.
+    if state == nil, call.inFlight.contains(name) { state = .inProgress }
     guard let state else {
       throw Problem(.notFound, "No write of yours has come under this key.")
     }

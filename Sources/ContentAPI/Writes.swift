@@ -2,9 +2,9 @@ import EventLoop
 import HTTP
 import Postgres
 
-/// The one road to the database for a change. A handler that writes gets its `Write` here and nowhere
-/// else, so that what belongs to every write (its deadline, its idempotency key, running it again
-/// after a serialization failure or an unknown COMMIT) cannot be forgotten.
+/// The one road to the database for a change. A handler that writes gets its `Write` here and
+/// nowhere else, so that what belongs to every write (its deadline, its idempotency key, running it
+/// again after a serialization failure or an unknown COMMIT) cannot be forgotten.
 ///
 /// A write without a key gets a name of its own, so that it can be looked for in the same way when
 /// its COMMIT is not answered.
@@ -20,9 +20,9 @@ struct Writes: Sendable {
   private static let attempts = 3
 
   /// Runs `body`, which sends its first statements, decides, and commits with its last ones; or
-  /// answers without: what it returns is then kept all the same. When it throws what is decided from
-  /// the data (404, 409, 412), that is kept too; after anything else everything is undone, and the
-  /// key is as free as before.
+  /// answers without: what it returns is then kept all the same. When it throws what is decided
+  /// from the data (404, 409, 412), that is kept too; after anything else everything is undone, and
+  /// the key is as free as before.
   func transaction(
     _ call: RouteCall, _ body: (Write) async throws -> Response
   ) async throws -> Response {
@@ -115,7 +115,8 @@ struct Writes: Sendable {
       } catch {
         let postgres = error as? PostgresError
         if attempt < Self.attempts, error is OnceMore || postgres?.passes == true {
-          // PostgreSQL undid it in favour of another; a little apart, so that they do not meet again.
+          // PostgreSQL undid it in favour of another; a little apart, so that they do not meet
+          // again.
           attempt += 1
           await pool.loop.sleep(for: .milliseconds(Int.random(in: 1...20 * attempt)))
           continue
@@ -152,8 +153,8 @@ struct Writes: Sendable {
     return (answer, false)
   }
 
-  /// A COMMIT that came with a warning is there, but perhaps not on the standby it has to be on. One
-  /// that follows it says that both are.
+  /// A COMMIT that came with a warning is there, but perhaps not on the standby it has to be on.
+  /// One that follows it says that both are.
   private func confirm(_ claim: Claim, _ deadline: MonotonicInstant) async throws {
     _ = try await pool.transaction(deadline: deadline) { transaction in
       try await transaction.commit([
@@ -198,8 +199,8 @@ final class Write {
     self.wait = wait
   }
 
-  /// Sends the calls in one write and returns their results in order. Throws the first call's error;
-  /// those after it were not executed.
+  /// Sends the calls in one write and returns their results in order. Throws the first call's
+  /// error; those after it were not executed.
   func send(_ calls: [Call]) async throws -> [Rows] {
     if isOpen { return try await transaction.send(calls) }
     let outcome = await transaction.attempt(claim.opening(wait: wait) + calls)

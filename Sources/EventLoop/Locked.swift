@@ -1,14 +1,15 @@
 import Glibc
 
-/// A value behind a lock of the system, for what a loop shares with other threads.
+/// A value behind a lock of the system, for what a loop shares with other threads. `withLock` runs
+/// the body alone and must not be called again from within it.
 ///
 /// The standard library's `Mutex` would do as well, but it is a futex that ThreadSanitizer cannot see
 /// into: every hand-over of a job would be reported as a race. A pthread mutex it knows.
-@safe final class Locked<Value>: @unchecked Sendable {
+@safe package final class Locked<Value>: @unchecked Sendable {
   private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private var value: Value
 
-  init(_ value: Value) {
+  package init(_ value: Value) {
     self.value = value
     unsafe pthread_mutex_init(lock, nil)
   }
@@ -18,7 +19,7 @@ import Glibc
     unsafe lock.deallocate()
   }
 
-  func withLock<Result>(_ body: (inout Value) -> Result) -> Result {
+  package func withLock<Result>(_ body: (inout Value) -> Result) -> Result {
     unsafe pthread_mutex_lock(lock)
     defer { unsafe pthread_mutex_unlock(lock) }
     return body(&value)

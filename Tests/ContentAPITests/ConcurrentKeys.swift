@@ -66,6 +66,34 @@ import Testing
     }
   }
 
+  @Test func `ask the database once for two loops of one server`() async throws {
+    try await Site.run { one in
+      try await one.publish("a")
+      try await one.withReplica(sharingProcess: true) { other in
+        let holder = try await holding(postLock("a"), one)
+        async let first = one.put("a", json: Self.json, Self.key)
+        try await eventually(one) { try await blocked(one) == 1 }
+        let before = one.inFlight.counts.roundTrips
+        let answers = try await withThrowingTaskGroup(of: Answer.self) { group in
+          for number in 0..<49 {
+            let site = number % 2 == 0 ? one : other
+            group.addTask { try await site.put("a", json: Self.json, Self.key) }
+          }
+          try await eventually(one) { one.inFlight.waiting == 49 }
+          try await holder.script("rollback")
+          var answers: [Answer] = []
+          for try await answer in group { answers.append(answer) }
+          return answers
+        }
+        let body = try await first.body
+        #expect(answers.allSatisfy { $0.status == 200 && $0.body == body })
+        #expect(answers.allSatisfy { $0["Idempotent-Replayed"] == "true" })
+        #expect(one.inFlight.counts.roundTrips - before == 2, "only the first asked the database")
+        await holder.close()
+      }
+    }
+  }
+
   @Test func `wait on one connection and are answered as the first`() async throws {
     try await Site.run { site in
       try await site.publish("a")

@@ -344,6 +344,34 @@ import Testing
     }
   }
 
+  @Test func `runs again what PostgreSQL undid in favour of another`() async throws {
+    try await Site.run { site in
+      let connection = try await site.connect()
+      try await connection.script(
+        """
+        create sequence colophon.failures;
+        create function colophon.fail() returns trigger language plpgsql security definer as $$
+        begin
+          case nextval('colophon.failures')
+            when 1 then raise exception using errcode = '40001';
+            when 2 then raise exception using errcode = '40P01';
+            else null;
+          end case;
+          return null;
+        end $$;
+        create constraint trigger fail after insert on colophon.posts deferrable initially deferred
+          for each row execute function colophon.fail();
+        """)
+      await connection.close()
+      let answer = try await site.post(json: Self.json, Self.key("k"))
+      #expect(answer.status == 201)
+      #expect(answer["Idempotent-Replayed"] == nil)
+      #expect(try await site.value("select last_value::text from colophon.failures") == "3")
+      #expect(try await posts(site) == "1")
+      #expect(try await site.post(json: Self.json, Self.key("k")).body == answer.body)
+    }
+  }
+
   @Test func `is replayed from a program that compares in another way`() async throws {
     let next = Fingerprints(
       current: 2, [1: Fingerprints.canonical, 2: { $0.path.joined().utf8.map { $0 } }])

@@ -25,7 +25,7 @@ actor Site: LoopBound {
   private let api: ContentAPI
   nonisolated let pool: Pool
   /// The keyed writes under way.
-  nonisolated let inFlight = KeysInFlight()
+  nonisolated let inFlight: KeysInFlight
   private let database: TestDatabase
   private let ownsDatabase: Bool
   /// As the superuser, for what a test wants to see or to prepare.
@@ -74,19 +74,19 @@ actor Site: LoopBound {
   }
 
   /// Runs `body` with another server on the same database, as a second process would be: with a loop,
-  /// a pool and writes under way of its own.
+  /// a pool and writes under way of its own; or as another loop of this process, which shares those.
   func withReplica(
-    conninfo: String? = nil, fingerprints: Fingerprints = .standard,
-    settings: PoolSettings = PoolSettings(), _ body: (Site) async throws -> Void
+    sharingProcess: Bool = false, fingerprints: Fingerprints = .standard,
+    _ body: (Site) async throws -> Void
   ) async throws {
     let loop = try EventLoop()
     try loop.start()
     let replica = Site(
-      loop: loop, database: database, conninfo: conninfo ?? self.conninfo,
+      loop: loop, database: database, conninfo: conninfo,
       connection: try await Connection.open(
         database.conninfo, on: loop, deadline: .now() + .seconds(20), settings: .patient),
       keys: [key, writer, reader], publicURL: "", ownsDatabase: false,
-      fingerprints: fingerprints, settings: settings)
+      fingerprints: fingerprints, inFlight: sharingProcess ? inFlight : KeysInFlight())
     await replica.pool.start()
     try await replica.becomeReady()
     do {
@@ -101,7 +101,7 @@ actor Site: LoopBound {
   private init(
     loop: EventLoop, database: TestDatabase, conninfo: String, connection: Connection,
     keys: [String], publicURL: String, ownsDatabase: Bool = true,
-    fingerprints: Fingerprints = .standard, settings: PoolSettings = PoolSettings()
+    fingerprints: Fingerprints = .standard, inFlight: KeysInFlight = KeysInFlight()
   ) {
     self.loop = loop
     self.database = database
@@ -109,8 +109,8 @@ actor Site: LoopBound {
     self.conninfo = conninfo
     self.connection = connection
     (key, writer, reader) = (keys[0], keys[1], keys[2])
-    pool = Pool(
-      conninfo: conninfo, statements: ContentAPI.statements, settings: settings, loop: loop)
+    self.inFlight = inFlight
+    pool = Pool(conninfo: conninfo, statements: ContentAPI.statements, loop: loop)
     api = ContentAPI(
       pool: pool, publicURL: publicURL, loop: loop, requestIDs: RequestIDs(seed: [0xab]),
       inFlight: inFlight, fingerprints: fingerprints,

@@ -65,7 +65,8 @@ import Testing
     }
   }
 
-  /// Here PostgreSQL has committed and waits for a standby that does not exist when it is disturbed:
+  /// Here PostgreSQL has committed and waits for a standby that does not exist when it is
+  /// disturbed:
   /// `pg_terminate_backend` takes the answer away, `pg_cancel_backend` gives it a warning.
   @Test(
     arguments: ["pg_terminate_backend", "pg_cancel_backend"],

@@ -1,5 +1,6 @@
--- From version 1 to version 2: the other orders of lists, former slugs, projects, the writer's profile
--- and newsletter text, idempotency keys. A program of version 1 knows none of this and goes on working beside it.
+-- From version 1 to version 2: the other orders of lists, former slugs, projects, the writer's
+-- profile and newsletter text, idempotency keys. A program of version 1 knows none of this and goes
+-- on working beside it.
 
 -- The orders in which a list of posts can be walked under filters that no counter knows, each with
 -- the id that breaks ties. They hold what the public may see now or later.
@@ -111,16 +112,16 @@ create table colophon.newsletter (
 
 insert into colophon.newsletter default values;
 
--- What became of each write, under the name that its client gave it, so that a second request of the
--- same name is answered and not done again. The row is inserted in front of the write, gets its answer
--- behind it, and is committed with it: a row without a status can be seen by nobody but its own
--- transaction, and a crash leaves none. While one transaction has a key, PostgreSQL lets another that
--- inserts it wait for the end.
+-- What became of each write, under the name that its client gave it, so that a second request of
+-- the same name is answered and not done again. The row is inserted in front of the write, gets its
+-- answer behind it, and is committed with it: a row without a status can be seen by nobody but its
+-- own transaction, and a crash leaves none. While one transaction has a key, PostgreSQL lets
+-- another that inserts it wait for the end.
 --
 -- `scope` is the account, or 'unkeyed' for a write without a key, whose row only tells this server
 -- whether a COMMIT that was not answered was executed. A row that is here counts, whatever its age;
--- only the reaper looks at that. After a day it takes the answer out and leaves `expired`, so that the
--- write is still never done again.
+-- only the reaper looks at that. After a day it takes the answer out and leaves `expired`, so that
+-- the write is still never done again.
 create table colophon.idempotency_keys (
   scope text collate "C" not null,
   key text collate "C" not null,
@@ -145,8 +146,8 @@ create index idempotency_keys_expired on colophon.idempotency_keys (created_at) 
 create index idempotency_keys_unkeyed on colophon.idempotency_keys (created_at)
   where scope = 'unkeyed';
 
--- Turning false into this fails on purpose. It stands between the claim of a key and the write, which
--- is skipped when the key has been answered before.
+-- Turning false into this fails on purpose. It stands between the claim of a key and the write,
+-- which is skipped when the key has been answered before.
 create domain colophon.open_claim as boolean
   constraint the_key_has_been_answered check (value);
 
