@@ -102,7 +102,7 @@ struct Writes: Sendable {
           let write = Write(transaction, claim, wait: wait)
           defer {
             call.inFlight.counters.note { $0.roundTrips += transaction.roundTrips }
-            sent = write.sent ?? sent
+            if write.hasSentCommit { sent = write.sent }
           }
           return try await Self.answer(write, call, body)
         }
@@ -146,7 +146,7 @@ struct Writes: Sendable {
       if write.answer == nil { _ = try await write.commit([], .response(response)) }
     } catch let found as Found {
       return (found.answer, true)
-    } catch  where write.isOpen && Problem(any: error).isDecidedFromData {
+    } catch let error where write.isOpen && Problem(any: error).isDecidedFromData {
       try await write.keep(Problem(any: error).response(instance: call.instance))
     }
     guard let answer = write.answer else { throw UnexpectedRows() }
@@ -192,6 +192,7 @@ final class Write {
   private(set) var answer: KeptAnswer?
   /// What was sent to be committed, where that is known before.
   private(set) var sent: KeptAnswer?
+  private(set) var hasSentCommit = false
 
   fileprivate init(_ transaction: Transaction, _ claim: Claim, wait: Duration) {
     self.transaction = transaction
@@ -224,6 +225,7 @@ final class Write {
   func commit(_ calls: [Call], _ answer: Answer) async throws -> Response {
     if !isOpen { _ = try await send([]) }
     if case .response(let response) = answer { sent = KeptAnswer(response) }
+    hasSentCommit = true
     do {
       let rows = try await transaction.commit(calls + [claim.keep(answer)])
       isOpen = false
@@ -239,6 +241,7 @@ final class Write {
   /// Undoes what the handler did, and commits this answer in its place.
   fileprivate func keep(_ response: Response) async throws {
     sent = KeptAnswer(response)
+    hasSentCommit = true
     _ = try await transaction.commit([Transaction.undo, claim.keep(.response(response))])
     isOpen = false
     answer = sent
