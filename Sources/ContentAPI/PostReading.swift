@@ -373,7 +373,7 @@ extension PostReading {
       expected(PostReading.orders, "featured_order", value)
       return nil
     }
-    guard let number = Int32(lexeme), number >= 0 else {
+    guard let whole = value.integerValue, let number = Int32(exactly: whole), number >= 0 else {
       let shown = lexeme.utf8.count <= 30 ? lexeme : "a longer number"
       fault("featured_order", "expected \(PostReading.orders), got \(shown)")
       return nil
