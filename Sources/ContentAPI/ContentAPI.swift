@@ -265,7 +265,7 @@ extension Route {
     case .post: return ("Accept-Post", value)
     case .put: return ("Accept-Put", value)
     case .patch: return ("Accept-Patch", value)
-    case .get, .head, .delete, .options, .trace, .connect: return nil
+    case .get, .head, .delete, .options, .trace, .connect, .query: return nil
     }
   }
 }

@@ -5,8 +5,9 @@
 /// strikethrough and footnotes well enough that readers see no marks, in time linear in the source
 /// whatever that holds: every byte is looked at a bounded number of times and nothing recurses.
 package struct MarkdownText: Sendable, Equatable {
-  /// The most characters (Unicode scalars) of a derived excerpt, its `…` included.
-  package static let excerptLength = 300
+  /// The most characters (Unicode scalars) of a derived excerpt, its `…` included: enough for the
+  /// long teasers of a home page, which `excerpt_length` shortens for everybody else.
+  package static let excerptLength = 500
 
   /// Headings and text, a line each, without code blocks, images, HTML, comments, footnotes and
   /// link definitions. Characters are as the reader would see them: escapes and the common

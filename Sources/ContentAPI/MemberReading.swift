@@ -224,7 +224,7 @@ extension MemberReading {
     return nil
   }
 
-  /// A whole number, written as one.
+  /// A whole number; `3.0` is one too, as it is for JSON Schema.
   mutating func integer(_ name: String, in range: ClosedRange<Int>) -> Int? {
     guard let value = value(name) else { return nil }
     let rule = "an integer from \(range.lowerBound) to \(range.upperBound)"

@@ -1,4 +1,5 @@
-/// The request methods of RFC 9110 §9.3 and RFC 5789, spelled exactly: methods are case-sensitive.
+/// The request methods of RFC 9110 §9.3, RFC 5789 and RFC 10008, spelled exactly: methods are
+/// case-sensitive.
 package enum Method: String, Sendable, CaseIterable {
   case get = "GET"
   case head = "HEAD"
@@ -9,25 +10,26 @@ package enum Method: String, Sendable, CaseIterable {
   case options = "OPTIONS"
   case trace = "TRACE"
   case connect = "CONNECT"
+  case query = "QUERY"
 
   /// The method that `range` of `bytes` spells, nil when it spells none of them.
   init?(_ bytes: Span<UInt8>, at range: Range<Int>) {
-    let candidates: (Method, Method)
+    let candidates: [3 of Method]
     switch range.count {
-    case 3: candidates = (.get, .put)
-    case 4: candidates = (.head, .post)
-    case 5: candidates = (.patch, .trace)
-    case 6: candidates = (.delete, .delete)
-    case 7: candidates = (.options, .connect)
+    case 3: candidates = [.get, .put, .put]
+    case 4: candidates = [.head, .post, .post]
+    case 5: candidates = [.patch, .trace, .query]
+    case 6: candidates = [.delete, .delete, .delete]
+    case 7: candidates = [.options, .connect, .connect]
     default: return nil
     }
-    if bytes.holds(candidates.0.rawValue, at: range) {
-      self = candidates.0
-    } else if bytes.holds(candidates.1.rawValue, at: range) {
-      self = candidates.1
-    } else {
-      return nil
+    for index in candidates.indices {
+      if bytes.holds(candidates[index].rawValue, at: range) {
+        self = candidates[index]
+        return
+      }
     }
+    return nil
   }
 }
 

@@ -53,10 +53,32 @@ extension JSONValue {
     if case .string(let text) = self { text } else { nil }
   }
 
-  /// The number when it is written as an integer and fits into `Int`: `3` and `-3`; nil for `3.0`,
-  /// `1e2`, `9223372036854775808` and values of another type.
+  /// The number when it is whole, as JSON Schema understands it, and fits into `Int`: `3`, `-3`,
+  /// `3.0` and `1e2`; nil for `0.5`, `9223372036854775808` and values of another type.
   package var integerValue: Int? {
-    if case .number(let lexeme) = self { Int(lexeme) } else { nil }
+    if case .number(let lexeme) = self { Int(lexeme) ?? Self.wholeNumber(lexeme) } else { nil }
+  }
+
+  /// The value of a number with a fraction or an exponent, exactly: no rounding decides it.
+  private static func wholeNumber(_ lexeme: String) -> Int? {
+    let parts = lexeme.split(separator: "e", omittingEmptySubsequences: false)
+    let decimal = (parts.count == 1 ? lexeme.split(separator: "E") : parts).map(String.init)
+    guard let mantissa = decimal.first, decimal.count <= 2 else { return nil }
+    let pieces = mantissa.split(separator: ".", omittingEmptySubsequences: false)
+    let fraction = pieces.count > 1 ? pieces[1] : ""
+    var digits = pieces[0] + fraction
+    if digits.allSatisfy({ $0 == "0" || $0 == "-" }) { return 0 }
+    // An exponent that does not fit belongs to a number that does not either.
+    guard let exponent = decimal.count == 2 ? Int(decimal[1]) : 0 else { return nil }
+    let (places, isTooLong) = exponent.subtractingReportingOverflow(fraction.utf8.count)
+    guard !isTooLong, places <= 18 else { return nil }
+    var scale = places
+    while scale < 0, digits.last == "0" {
+      digits.removeLast()
+      scale += 1
+    }
+    guard scale >= 0 else { return nil }
+    return Int(digits + String(repeating: "0", count: scale))
   }
 
   /// The elements, or nil for a value of another type.

@@ -2,6 +2,20 @@ import JSON
 import Testing
 
 @Suite struct CreatePost {
+  @Test func `takes a whole number however it is written`() async throws {
+    try await Site.run { site in
+      for number in ["7", "7.0", "70e-1", "0.7E1"] {
+        let json = #"{"title":"T","body":"B","featured_order":\#(number)}"#
+        let post = try await site.post(json: json)
+        #expect(post.status == 201, "\(number)")
+        #expect(post.json["featured_order"] == .number("7"))
+        let project = try await site.send(
+          "POST", "/v1/projects", #"{"name":"P","position":\#(number)}"#)
+        #expect(project.json["position"] == .number("7"), "\(number)")
+      }
+    }
+  }
+
   @Test func `answers 201 with the post, its address and the tag that GET will have`() async throws
   {
     try await Site.run { site in

@@ -7,7 +7,7 @@ import Testing
       for path in [
         "/", "/v1", "/v1/", "/v1/posts/a/b", "//v1/posts", "/V1/posts", "/v1/tags/a/b", "/livez",
       ] {
-        for method in ["GET", "HEAD", "POST", "PATCH", "TRACE", "OPTIONS"] {
+        for method in ["GET", "HEAD", "POST", "PATCH", "TRACE", "QUERY", "OPTIONS"] {
           let answer = try await site.send("\(method) \(path)")
           #expect(answer.status == 404, "\(method) \(path)")
           #expect(answer.problem == "not-found")
@@ -25,7 +25,9 @@ import Testing
         "/openapi.yaml": "GET, HEAD, OPTIONS",
       ]
       for (path, allow) in allowed {
-        for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"] {
+        for method in [
+          "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY",
+        ] {
           let answer = try await site.send("\(method) \(path)")
           let isAllowed = allow.split(separator: ", ").contains { $0 == method }
           #expect((answer.status == 405) == !isAllowed, "\(method) \(path)")

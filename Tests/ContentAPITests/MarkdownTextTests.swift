@@ -55,14 +55,14 @@ import Testing
     #expect(MarkdownText("```\ncode\n```").excerpt == "")
   }
 
-  @Test func `has at most 300 characters, the dots included, and ends with a word`() {
-    let exact = String(repeating: "abcd ", count: 59) + "abcde"
-    #expect(exact.unicodeScalars.count == 300)
+  @Test func `has at most 500 characters, the dots included, and ends with a word`() {
+    let exact = String(repeating: "abcd ", count: 99) + "abcde"
+    #expect(exact.unicodeScalars.count == 500)
     #expect(MarkdownText(exact).excerpt == exact)
     let long = MarkdownText(exact + "f").excerpt
-    #expect(long == String(repeating: "abcd ", count: 58) + "abcd…")
+    #expect(long == String(repeating: "abcd ", count: 98) + "abcd…")
     let paragraphs = MarkdownText(String(repeating: "word\n\n", count: 1000)).excerpt
-    #expect(paragraphs.unicodeScalars.count == 300)
+    #expect(paragraphs.unicodeScalars.count == 500)
     #expect(paragraphs.hasSuffix("word…"))
   }
 
