@@ -1,4 +1,4 @@
--- Colophon's database, version 2.
+-- Colophon's database, version 3.
 --
 -- This one file makes a new database, in one transaction, on PostgreSQL 15 or newer; `colophon
 -- migrate` runs it when the schema is not there yet. A database of an earlier version gets here by
@@ -87,7 +87,7 @@ create table colophon.schema_version (
   constraint schema_version_range check (oldest_binary between 1 and version)
 );
 
-insert into colophon.schema_version (version, oldest_binary) values (2, 1);
+insert into colophon.schema_version (version, oldest_binary) values (3, 1);
 
 
 -- Posts ---------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ static const unsigned char schema[] = {
 // One array, each step followed by a zero byte; the first one makes version 2.
 static const unsigned char steps[] = {
 #embed "steps/0002.sql" suffix(, 0, )
+#embed "steps/0003.sql" suffix(, 0, )
 };
 
 static const unsigned char openapi[] = {

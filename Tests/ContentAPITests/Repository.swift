@@ -14,8 +14,10 @@ enum Repository {
 
   /// Every Swift file below a folder, whole.
   static func sources(_ folder: String) throws -> [String] {
-    try Files.names(in: root + "/" + folder).filter { $0.hasSuffix(".swift") }.sorted()
-      .map { try text(folder + "/" + $0) }
+    try Files.names(in: root + "/" + folder).flatMap { name in
+      let path = folder + "/" + name
+      return name.hasSuffix(".swift") ? [try text(path)] : try sources(path)
+    }
   }
 }
 

@@ -1,0 +1,407 @@
+-- Colophon's database, version 2.
+--
+-- This one file makes a new database, in one transaction, on PostgreSQL 15 or newer; `colophon
+-- migrate` runs it when the schema is not there yet. A database of an earlier version gets here by
+-- the numbered steps instead, and the two roads end in the same place: a change to this file
+-- brings its step with it.
+--
+-- Four ideas carry the rest.
+--
+-- 1. A post is truth, a listing is an index. `posts` says what was written. `listings` repeats
+--    just enough of it (tag, date, id) that any page of any list is a walk along one index,
+--    whatever the size of the table. `counters` says how long each list is.
+-- 2. Nothing publishes a scheduled post. It is public when its date has come, and a query sees
+--    that by comparing the date with the clock: no timer that a restart could lose.
+-- 3. What has come out stays out. The first write after a post has come due marks it `counted`
+--    and adds it to the counters; until then every statement that reads a counter adds the few
+--    that are due and not yet counted, by index, in the same snapshot as the page. So page and
+--    total agree at any instant, also when the clock is set back.
+-- 4. Locks are waited for in one order, so no mix of writes can deadlock: the post that is written,
+--    then new tags by slug, then counters by tag, last of all and for the length of one round
+--    trip. Posts that have come due are locked on the way only where that needs no waiting. A tag
+--    that is renamed or deleted keeps to it: the posts that have it by id, projects by id, tags by
+--    slug, counters by tag.
+--
+-- Names are written in full and function bodies are parsed when they are created, so nothing here
+-- depends on the search_path of whoever runs it.
+
+create schema colophon;
+
+comment on schema colophon is 'Posts, tags and keys of the Colophon content API';
+
+
+-- What time it is -----------------------------------------------------------------------------
+
+-- The only function that says what time it is. Every default and every statement asks it, so a
+-- test that replaces it moves the whole database. It is one instant for the length of a statement,
+-- and simple enough that the planner puts its body in its place.
+create function colophon.clock() returns timestamptz
+  language sql stable parallel safe
+  return statement_timestamp();
+
+-- The instant that the server itself writes down: whole seconds, as HTTP dates have no more.
+create function colophon.this_second() returns timestamptz
+  language sql stable parallel safe
+  return date_trunc('second', colophon.clock());
+
+-- RFC 3339 in UTC, with a fraction only where there is one: 2026-03-12T09:00:00Z. JSON's way of
+-- writing a timestamp is already that but for the zone, and does not depend on DateStyle.
+create function colophon.rfc3339(instant timestamptz) returns text
+  language sql stable parallel safe
+  return btrim(to_json(instant at time zone 'UTC')::text, '"') || 'Z';
+
+-- Instants in cursors are whole microseconds since 1970, which is all that PostgreSQL keeps: a
+-- cursor names a row exactly. Both ways are exact to the year 9999 (a product with an interval
+-- would be rounded from 2255 on).
+create function colophon.microseconds(instant timestamptz) returns bigint
+  language sql stable parallel safe
+  return (extract(epoch from instant) * 1000000)::bigint;
+
+create function colophon.instant(microseconds bigint) returns timestamptz
+  language sql stable parallel safe
+  return to_timestamp((microseconds / 1000000)::double precision)
+    + make_interval(secs => (microseconds % 1000000)::double precision / 1000000);
+
+-- An id that grows with time, so that new rows land at the end of their indexes (RFC 9562,
+-- version 7): 48 bits of milliseconds, the version, then what gen_random_uuid() made, whose
+-- variant bits already stand where they belong.
+create function colophon.uuidv7() returns uuid
+  language sql volatile parallel safe
+  return (
+    lpad(to_hex(floor(extract(epoch from colophon.clock()) * 1000)::bigint), 12, '0')
+    || '7'
+    || substr(replace(gen_random_uuid()::text, '-', ''), 14)
+  )::uuid;
+
+
+-- Which program may serve this database -------------------------------------------------------
+
+-- One row. `serve` runs when its own version lies between the two numbers: `version` is the
+-- version of this layout, `oldest_binary` the oldest program that still works on it. So old and
+-- new replicas live side by side during a deploy, and a rollback works for one release.
+create table colophon.schema_version (
+  one boolean primary key default true,
+  version integer not null,
+  oldest_binary integer not null,
+  constraint schema_version_is_one_row check (one),
+  constraint schema_version_range check (oldest_binary between 1 and version)
+);
+
+insert into colophon.schema_version (version, oldest_binary) values (2, 1);
+
+
+-- Posts ---------------------------------------------------------------------------------------
+
+-- One row for each post, in the trash or not.
+--
+-- `status` has two values here and three in answers. Stored is what the author decided: keep it
+-- back (draft) or let it out at `published_at` (published). Whether that is scheduled or published
+-- depends on the clock, so it is worked out at reading time and can never be stale.
+--
+-- `excerpt` is the author's own or null; `derived_excerpt` is taken from the body when that is
+-- written. Answers show the first that is there.
+--
+-- A post in the trash keeps its slug and status, so that it can come back as it was; while it
+-- lies there nobody else can take the slug.
+--
+-- `counted` is true while the post stands in the counters (idea 3). A post is public when it is
+-- counted, or when it is published, not in the trash and due.
+create table colophon.posts (
+  id uuid primary key default colophon.uuidv7(),
+  slug text collate "C" not null,
+  type text collate "C" not null default 'post',
+  title text not null,
+  excerpt text,
+  derived_excerpt text not null default '',
+  body text not null,
+  status text collate "C" not null default 'draft',
+  featured boolean not null default false,
+  featured_order integer,
+  tags text[] collate "C" not null default '{}',
+  cover_image_url text,
+  cover_image_alt text,
+  canonical_url text,
+  meta_title text,
+  meta_description text,
+  word_count integer not null default 0,
+  -- Whole minutes at 220 words a minute, rounded up, at least one.
+  reading_time integer not null
+    generated always as (greatest(1, word_count / 220 + (word_count % 220 > 0)::integer)) stored,
+  published_at timestamptz,
+  created_at timestamptz not null default colophon.this_second(),
+  updated_at timestamptz not null default colophon.this_second(),
+  trashed_at timestamptz,
+  version integer not null default 1,
+  counted boolean not null default false,
+
+  -- The service refuses what breaks these rules before it asks; they stand here so that no other
+  -- road into the table is wider.
+  constraint posts_slug_form check (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'),
+  constraint posts_slug_length check (length(slug) <= 200),
+  constraint posts_type_form check (type ~ '^[a-z0-9]+(-[a-z0-9]+)*$' and length(type) <= 100),
+  constraint posts_title_length check (length(title) between 1 and 300),
+  constraint posts_excerpt_length check (length(excerpt) <= 1000),
+  constraint posts_derived_excerpt_length check (length(derived_excerpt) <= 1000),
+  constraint posts_body_size check (octet_length(body) <= 524288),
+  constraint posts_status check (status in ('draft', 'published')),
+  constraint posts_published_has_date check (status <> 'published' or published_at is not null),
+  -- Four digits of year, which is what RFC 3339 can write; infinity is outside too.
+  constraint posts_published_at_range check (
+    published_at >= '0001-01-01T00:00:00Z' and published_at < '10000-01-01T00:00:00Z'),
+  constraint posts_tags_count check (cardinality(tags) <= 32),
+  constraint posts_tags_form check (
+    array_to_string(tags, ',', '!') ~ '^([a-z0-9]+(-[a-z0-9]+)*(,[a-z0-9]+(-[a-z0-9]+)*)*)?$'
+    and '' <> all (tags)),
+  constraint posts_cover_image_url_length check (length(cover_image_url) <= 2048),
+  constraint posts_cover_image_alt_needs_url check (
+    cover_image_alt is null or cover_image_url is not null),
+  constraint posts_canonical_url_length check (length(canonical_url) <= 2048),
+  constraint posts_word_count check (word_count >= 0),
+  constraint posts_version check (version >= 1),
+  constraint posts_counted_is_public check (
+    not counted or (status = 'published' and trashed_at is null)),
+
+  -- Says that a slug is taken (409), and finds the one post of GET /v1/posts/{slug}.
+  constraint posts_slug_unique unique (slug)
+);
+
+-- The orders in which a list of posts can be walked under filters that no counter knows, each with
+-- the id that breaks ties. They hold what the public may see now or later.
+create index posts_by_publication on colophon.posts (published_at, id)
+  where status = 'published' and trashed_at is null;
+create index posts_by_title on colophon.posts ((lower(title) collate "C"), id)
+  where status = 'published' and trashed_at is null;
+create index posts_by_update on colophon.posts (updated_at, id)
+  where status = 'published' and trashed_at is null;
+-- Posts without a place come behind the last place there is.
+create index posts_by_featured_order
+  on colophon.posts ((coalesce(featured_order::bigint, 2147483648)), id)
+  where status = 'published' and trashed_at is null;
+
+-- What a few posts have in common, to gather and count them: that they are featured, several tags
+-- at once, that they are drafts.
+create index posts_featured on colophon.posts (id)
+  where featured and status = 'published' and trashed_at is null;
+create index posts_by_tags on colophon.posts using gin (tags)
+  where status = 'published' and trashed_at is null;
+create index posts_in_draft on colophon.posts (id) where status = 'draft' and trashed_at is null;
+
+-- What lies in the trash, for its list.
+create index posts_in_trash on colophon.posts (trashed_at, id) where trashed_at is not null;
+
+
+-- Former slugs --------------------------------------------------------------------------------
+
+-- Where a post stood before it was renamed, so that old addresses can lead to it. A slug belongs to
+-- one post at a time: when another post takes it, its row here goes.
+create table colophon.former_slugs (
+  slug text collate "C" primary key,
+  post_id uuid not null references colophon.posts on delete cascade,
+  renamed_at timestamptz not null default colophon.this_second()
+);
+
+-- The former slugs of one post, when it is deleted for good.
+create index former_slugs_of_post on colophon.former_slugs (post_id);
+
+
+-- Tags ----------------------------------------------------------------------------------------
+
+-- A tag comes into being when a post first names it, with its slug for a name, and is given a
+-- better name and a description later. How many posts it has stands in `counters`, so that
+-- describing a tag and publishing under it never wait for each other.
+--
+-- Posts do not refer to these rows, for the same reason. A post that is given a tag at the moment in
+-- which the tag is renamed or deleted keeps it without a row, and a reader then takes the slug for
+-- the name, as if the row were new.
+create table colophon.tags (
+  slug text collate "C" primary key,
+  name text not null,
+  description text,
+  version integer not null default 1,
+  constraint tags_slug_form check (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$' and length(slug) <= 200),
+  constraint tags_name_length check (length(name) between 1 and 300),
+  constraint tags_description_length check (length(description) <= 1000),
+  constraint tags_version check (version >= 1)
+);
+
+
+-- Lists ---------------------------------------------------------------------------------------
+
+-- One row for each list that a published or scheduled post stands in: one for each of its tags,
+-- and one with an empty tag, which is the list of all posts. Drafts and posts in the trash stand
+-- in none. `published_at` and `counted` are copies of the post's, made in the same transaction and
+-- under the post's row lock, so that a page needs nothing but this table's index to know its
+-- twenty ids.
+create table colophon.listings (
+  post_id uuid not null references colophon.posts on delete cascade,
+  tag text collate "C" not null,
+  published_at timestamptz not null,
+  counted boolean not null,
+  -- Finds the rows of one post when that post changes.
+  primary key (post_id, tag)
+);
+
+-- GET /v1/posts, with and without `tag`: newest first, from any cursor in both directions, reads
+-- exactly limit + 1 entries of (tag, true) and those of (tag, false) that are due. The second part
+-- also gives the number of posts that are due but not yet counted, the next date on which a list
+-- changes, and, under the empty tag, the posts that a write takes into the counters.
+create index listings_in_order on colophon.listings (tag, counted, published_at, post_id);
+
+-- How many posts each list holds, those that have come out and are counted. The empty tag counts
+-- all posts.
+--
+-- A counter is kept in up to sixteen rows, its shards, and is their sum; a single row may be
+-- negative. A writer adds to the shard of its own session: otherwise any two writes that publish
+-- would wait for each other's commit to reach the disk, as all of them count under the empty tag.
+create table colophon.counters (
+  tag text collate "C" not null,
+  shard smallint not null,
+  posts bigint not null,
+  -- The length of a list is a walk over at most sixteen neighbours.
+  primary key (tag, shard),
+  constraint counters_shard check (shard between 0 and 15)
+) with (fillfactor = 50);
+
+
+-- Projects ------------------------------------------------------------------------------------
+
+-- What the writer has made, in the order of `position`; few, so that their lists are read whole.
+create table colophon.projects (
+  id uuid primary key default colophon.uuidv7(),
+  slug text collate "C" not null,
+  name text not null,
+  description text,
+  url text,
+  repository_url text,
+  tags text[] collate "C" not null default '{}',
+  featured boolean not null default false,
+  position integer not null,
+  body text,
+  created_at timestamptz not null default colophon.this_second(),
+  updated_at timestamptz not null default colophon.this_second(),
+  version integer not null default 1,
+  constraint projects_slug_form check (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$' and length(slug) <= 200),
+  constraint projects_name_length check (length(name) between 1 and 300),
+  constraint projects_description_length check (length(description) <= 1000),
+  constraint projects_url_length check (length(url) <= 2048),
+  constraint projects_repository_url_length check (length(repository_url) <= 2048),
+  constraint projects_tags_count check (cardinality(tags) <= 32),
+  constraint projects_tags_form check (
+    array_to_string(tags, ',', '!') ~ '^([a-z0-9]+(-[a-z0-9]+)*(,[a-z0-9]+(-[a-z0-9]+)*)*)?$'),
+  constraint projects_position check (position >= 0),
+  constraint projects_body_size check (octet_length(body) <= 524288),
+  constraint projects_version check (version >= 1),
+
+  -- Says that a slug is taken (409), and finds the one project of GET /v1/projects/{slug}.
+  constraint projects_slug_unique unique (slug)
+);
+
+
+-- The writer ----------------------------------------------------------------------------------
+
+-- One row, there from the start, so that reading it needs no special case. The lists and small
+-- objects are JSON as the service rendered it: nothing ever asks for a part of them.
+create table colophon.profile (
+  one boolean primary key default true,
+  name text not null default '',
+  role text,
+  location text,
+  headline text,
+  intro text,
+  availability text,
+  about text,
+  skills text[] not null default '{}',
+  stats json not null default '[]',
+  links json not null default '[]',
+  contact json not null default '{"heading":null,"description":null,"email":null}',
+  site json not null
+    default '{"title":null,"tagline":null,"description":null,"url":null,"language":null}',
+  updated_at timestamptz not null default colophon.this_second(),
+  version integer not null default 1,
+  constraint profile_is_one_row check (one),
+  constraint profile_version check (version >= 1)
+);
+
+insert into colophon.profile default values;
+
+-- What the newsletter is, for the form that invites to it. One row, as the profile.
+create table colophon.newsletter (
+  one boolean primary key default true,
+  name text not null default '',
+  description text,
+  frequency text,
+  updated_at timestamptz not null default colophon.this_second(),
+  version integer not null default 1,
+  constraint newsletter_is_one_row check (one),
+  constraint newsletter_version check (version >= 1)
+);
+
+insert into colophon.newsletter default values;
+
+
+-- Keys ----------------------------------------------------------------------------------------
+
+-- The keys that may write. `id` is the part of a key that anyone may see; of the rest only a
+-- SHA-256 digest is here. `account` stays when a key is rotated, so that whatever belongs to the
+-- caller goes on belonging to it. Revoked keys stay in the table: `key list` shows them.
+create table colophon.api_keys (
+  id text collate "C" primary key,
+  account uuid not null default colophon.uuidv7(),
+  name text not null,
+  scopes text[] collate "C" not null,
+  digest bytea not null,
+  created_at timestamptz not null default colophon.this_second(),
+  expires_at timestamptz,
+  revoked_at timestamptz,
+  last_used_at timestamptz,
+  constraint api_keys_id_form check (id ~ '^[A-Za-z0-9_-]{1,64}$'),
+  constraint api_keys_name_length check (length(name) between 1 and 200),
+  constraint api_keys_scopes_form check (
+    array_to_string(scopes, ',', '!') ~ '^[a-z_]+:[a-z_]+(,[a-z_]+:[a-z_]+)*$'),
+  constraint api_keys_digest_size check (length(digest) = 32)
+) with (fillfactor = 70);
+
+-- The keys of one account, when one of them is rotated.
+create index api_keys_of_account on colophon.api_keys (account);
+
+
+-- Idempotency keys ----------------------------------------------------------------------------
+
+-- What became of each write, under the name that its client gave it, so that a second request of
+-- the same name is answered and not done again. The row is inserted in front of the write, gets its
+-- answer behind it, and is committed with it: a row without a status can be seen by nobody but its
+-- own transaction, and a crash leaves none. While one transaction has a key, PostgreSQL lets
+-- another that inserts it wait for the end.
+--
+-- `scope` is the account, or 'unkeyed' for a write without a key, whose row only tells this server
+-- whether a COMMIT that was not answered was executed. A row that is here counts, whatever its age;
+-- only the reaper looks at that. After a day it takes the answer out and leaves `expired`, so that
+-- the write is still never done again.
+create table colophon.idempotency_keys (
+  scope text collate "C" not null,
+  key text collate "C" not null,
+  fingerprint_version smallint not null,
+  -- SHA-256 of what makes two requests the same.
+  fingerprint bytea not null,
+  status smallint,
+  headers text,
+  body bytea,
+  expired boolean not null default false,
+  created_at timestamptz not null default colophon.clock(),
+  constraint idempotency_keys_pkey primary key (scope, key),
+  constraint idempotency_keys_key_length check (length(key) between 1 and 255),
+  constraint idempotency_keys_answer check (
+    status is null or expired or (headers is not null and body is not null))
+);
+
+-- What the reaper looks for. Each row is in one of them.
+create index idempotency_keys_by_age on colophon.idempotency_keys (created_at)
+  where not expired and scope <> 'unkeyed';
+create index idempotency_keys_expired on colophon.idempotency_keys (created_at) where expired;
+create index idempotency_keys_unkeyed on colophon.idempotency_keys (created_at)
+  where scope = 'unkeyed';
+
+-- Turning false into this fails on purpose. It stands between the claim of a key and the write,
+-- which is skipped when the key has been answered before.
+create domain colophon.open_claim as boolean
+  constraint the_key_has_been_answered check (value);
