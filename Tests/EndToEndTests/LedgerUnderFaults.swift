@@ -9,13 +9,13 @@ extension TheProgram {
   /// Thousands of writes under keys while everything fails that can.
   @Suite struct LedgerUnderFaults {
     private enum Event: String, CaseIterable {
-      case killOne, killOther, restart, crash, terminate, silence
+      case killOne, killOther, deploy, freeze, restart, crash, terminate, silence
 
       /// So often each, beside what the relays do by themselves.
       var count: Int {
         switch self {
         case .killOne, .killOther, .terminate: 3
-        case .restart, .crash, .silence: 2
+        case .deploy, .freeze, .restart, .crash, .silence: 2
         }
       }
     }
@@ -46,12 +46,33 @@ extension TheProgram {
         try await serve(index)
       }
 
+      func deploy(_ index: Int) async throws {
+        let served = servers.list.withLock { $0[index] }
+        await served.program.send(SIGTERM)
+        #expect(try await served.program.exit() == .status(0))
+        try await serve(index)
+      }
+
+      /// Stops a server in the middle of its transactions, until others have written.
+      func freeze(_ index: Int) async throws {
+        let served = servers.list.withLock { $0[index] }
+        let decided = ledger.decided
+        await served.program.send(SIGSTOP)
+        let goesOn = await stage.comesToHold(within: .seconds(30)) {
+          ledger.decided >= decided + 20 || ledger.hasFailed
+        }
+        #expect(goesOn)
+        await served.program.send(SIGCONT)
+      }
+
       func cause(_ event: Event, _ random: inout SplitMix) async throws {
         // Anywhere in what is under way, not where the last answer left it.
         await stage.loop.sleep(for: .microseconds(Int64(random.next(below: 3000))))
         switch event {
         case .killOne: try await kill(0)
         case .killOther: try await kill(1)
+        case .deploy: try await deploy(Int(random.next(below: 2)))
+        case .freeze: try await freeze(Int(random.next(below: 2)))
         case .restart: try await cluster.restart(.fast)
         case .crash: try await cluster.restart(.immediate)
         case .terminate:
@@ -122,7 +143,8 @@ extension TheProgram {
 
       let start = MonotonicInstant.now()
       for relay in relays {
-        await relay.beginStorm([.before, .after, .swallowed], oneIn: 25, seed: random.next())
+        await relay.beginStorm(
+          [.before, .after, .swallowed, .late], oneIn: 20, seed: random.next())
       }
       async let running: Void = ledger.run(clients: clients, writes: writes, seed: seed, on: stage)
       for (number, event) in events.enumerated() {

@@ -74,7 +74,7 @@ extension TheProgram {
     private static let openKeys =
       "select count(*)::text from colophon.idempotency_keys where status is null"
 
-    @Test(arguments: [Relay.Fault.before, .after, .swallowed], [true, false])
+    @Test(arguments: [Relay.Fault.before, .after, .swallowed, .late], [true, false])
     func `are answered in the same request as if nothing had happened`(
       _ fault: Relay.Fault, _ isKeyed: Bool
     ) async throws {

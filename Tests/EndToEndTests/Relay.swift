@@ -18,6 +18,9 @@ actor Relay: LoopBound {
     case swallowed
     /// As `swallowed`, but for the client it stands, and stays silent.
     case silent
+    /// It ends for the client, and COMMIT is passed on only when somebody has claimed a key since:
+    /// most likely who looks for what became of it.
+    case late
   }
 
   nonisolated let loop: EventLoop
@@ -93,6 +96,16 @@ actor Relay: LoopBound {
   func endStorm() {
     storm = nil
     armed = []
+    passOnHeld()
+  }
+
+  /// Sends the COMMITs that are late.
+  private func passOnHeld() {
+    for link in links.values where !link.held.isEmpty {
+      link.server.send(link.held)
+      link.server.finishSending()
+      link.held = []
+    }
   }
 
   /// Ends all connections, and each new one at once.
@@ -171,7 +184,7 @@ actor Relay: LoopBound {
   private func ended(_ leg: Leg, isClient: Bool, _ link: Link) {
     switch link.doom {
     // Its server's answer is still to be read, and the client has nothing more to say.
-    case .after, .swallowed: isClient ? link.client.close() : end(link)
+    case .after, .swallowed, .late: isClient ? link.client.close() : end(link)
     // The client hears nothing, not even of the end.
     case .silent: isClient ? end(link) : link.server.close()
     case .before, nil: end(link)
@@ -202,7 +215,12 @@ actor Relay: LoopBound {
           return
         }
       }
-      link.server.send(message)
+      if link.doom == .late {
+        link.held += message
+      } else {
+        link.server.send(message)
+        if Packet.isClaim(message) { passOnHeld() }
+      }
       guard message.first == Packet.sync, link.hasBegun else { continue }
       link.awaited += 1
       if link.doom != nil {
@@ -212,6 +230,11 @@ actor Relay: LoopBound {
           struck[.after, default: 0] += 1
           link.client.close()
           link.server.finishSending()
+          closeDoorIfWanted(link)
+        }
+        if link.doom == .late {
+          struck[.late, default: 0] += 1
+          link.client.close()
           closeDoorIfWanted(link)
         }
         return
@@ -263,6 +286,8 @@ actor Relay: LoopBound {
     var awaited = 0
     var doom: Fault?
     var closesDoor = false
+    /// COMMIT and its Sync, when they are late.
+    var held: [UInt8] = []
     /// Nothing more is passed on from the client.
     var isDeaf = false
     var endsWhenSent = false
@@ -370,9 +395,13 @@ actor Relay: LoopBound {
     }
 
     /// Bind: portal, statement, each ended by NUL.
-    static func isCommit(_ message: [UInt8]) -> Bool {
+    static func isCommit(_ message: [UInt8]) -> Bool { binds("postgres.commit", message) }
+
+    static func isClaim(_ message: [UInt8]) -> Bool { binds("idempotency.claim", message) }
+
+    private static func binds(_ statement: String, _ message: [UInt8]) -> Bool {
       message.starts(with: [UInt8(ascii: "B")])
-        && message.dropFirst(5).starts(with: Array("\0postgres.commit\0".utf8))
+        && message.dropFirst(5).starts(with: Array("\0\(statement)\0".utf8))
     }
 
     /// CommandComplete.
