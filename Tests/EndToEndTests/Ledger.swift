@@ -60,7 +60,7 @@ final class Ledger: Sendable {
 
   static let tag = "ledger"
   /// As long as a client waits for an answer, then it goes to another server.
-  private static let patience = Duration.seconds(4)
+  private static let patience = Duration.seconds(2)
 
   /// No more than `gate` writes are begun until it is opened further.
   init(key: String, gate: Int, deadline: MonotonicInstant) {
