@@ -84,22 +84,28 @@ import Testing
   @Test func `never run twice while the reapers of two servers are at work`() async throws {
     try await Site.run { site in
       try await site.withReplica { other in
-        let (isOver, reaped) = (Atomic(false), Atomic(0))
+        let work = Work()
         try await withThrowingTaskGroup(of: Void.self) { group in
-          defer { isOver.store(true, ordering: .releasing) }
-          for pool in [site.pool, other.pool] {
-            group.addTask {
-              while !isOver.load(ordering: .acquiring) {
-                reaped.add(try await KeyReaper(pool: pool).sweep(), ordering: .relaxed)
-              }
-            }
-          }
+          defer { work.isOver.store(true, ordering: .releasing) }
+          for pool in [site.pool, other.pool] { group.addTask { try await work.reap(pool) } }
           try await Self.writeAndAge([site, other])
         }
-        #expect(reaped.load(ordering: .relaxed) > 0)
+        #expect(work.reaped.load(ordering: .relaxed) > 0)
         #expect(try await rows(site, "status is null") == "0")
       }
       #expect(try await site.value("select count(*)::text from colophon.posts") == "20")
+    }
+  }
+
+  /// Of reapers, until it is over.
+  private final class Work: Sendable {
+    let isOver = Atomic(false)
+    let reaped = Atomic(0)
+
+    func reap(_ pool: Pool) async throws {
+      while !isOver.load(ordering: .acquiring) {
+        reaped.add(try await KeyReaper(pool: pool).sweep(), ordering: .relaxed)
+      }
     }
   }
 
