@@ -196,6 +196,57 @@ extension TheProgram {
       }
     }
 
+    @Test func `are replayed by another server while COMMIT stays unanswered`() async throws {
+      try await Stage.run { stage in
+        let database = try await MadeDatabase.make()
+        let relay = try await Relay.start(before: database.conninfo, on: stage.loop)
+        let one = try await stage.serve(relay.conninfo(to: database.conninfo))
+        let other = try await stage.serve(database.conninfo)
+        await relay.arm(.silent)
+        let first = try #require(await Wire.open(one.address, on: stage.loop))
+        await first.send(Self.post(database))
+        #expect(await stage.comesToHold { await relay.struck == [.silent: 1] })
+        let replay = try await stage.ask(other.address, Self.post(database))
+        #expect(replay.status == 201)
+        #expect(replay["idempotent-replayed"] == "true")
+        // Whoever asks the first server again waits with the first.
+        let again = try await stage.ask(one.address, Self.post(database))
+        #expect(again.status == 409)
+        #expect(again["retry-after"] != nil)
+        guard case .answered(let answer) = await first.answer() else {
+          Issue.record("the first got no answer")
+          return
+        }
+        #expect(answer.status == 503)
+        #expect(answer.text.contains("outcome-unknown"))
+        #expect(answer["retry-after"] != nil)
+        let told = try await stage.ask(one.address, Self.post(database))
+        #expect(told.body == replay.body)
+        #expect(told["idempotent-replayed"] == "true")
+        #expect(try await Self.posts(database, stage) == ["a-post 1"])
+        await relay.stop()
+      }
+    }
+
+    @Test func `are not begun when their client hangs up in the middle of the content`()
+      async throws
+    {
+      try await Stage.run { stage in
+        let database = try await MadeDatabase.make()
+        let served = try await stage.serve(database.conninfo)
+        let request = Self.post(database)
+        for missing in [1, 10] {
+          let client = try #require(await Wire.open(served.address, on: stage.loop))
+          await client.send(Array(request.dropLast(missing)))
+          await client.close()
+        }
+        let answer = try await stage.ask(served.address, request)
+        #expect(answer.status == 201)
+        #expect(answer["idempotent-replayed"] == nil)
+        #expect(try await Self.posts(database, stage) == ["a-post 1"])
+      }
+    }
+
     @Test func `are finished when their client hangs up`() async throws {
       try await Stage.run { stage in
         let database = try await MadeDatabase.make()

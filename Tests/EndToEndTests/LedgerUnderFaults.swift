@@ -9,13 +9,13 @@ extension TheProgram {
   /// Thousands of writes under keys while everything fails that can.
   @Suite struct LedgerUnderFaults {
     private enum Event: String, CaseIterable {
-      case killOne, killOther, deploy, freeze, restart, crash, terminate, silence
+      case killOne, killOther, deploy, freeze, restart, crash, terminate, cancel, silence
 
       /// So often each, beside what the relays do by themselves.
       var count: Int {
         switch self {
         case .killOne, .killOther, .terminate: 3
-        case .deploy, .freeze, .restart, .crash, .silence: 2
+        case .deploy, .freeze, .restart, .crash, .cancel, .silence: 2
         }
       }
     }
@@ -75,11 +75,11 @@ extension TheProgram {
         case .freeze: try await freeze(Int(random.next(below: 2)))
         case .restart: try await cluster.restart(.fast)
         case .crash: try await cluster.restart(.immediate)
-        case .terminate:
+        case .terminate, .cancel:
           let ended = try await stage.ask(
             database.conninfo,
             """
-            select pg_terminate_backend(pid)::text from pg_stat_activity
+            select pg_\(event.rawValue)_backend(pid)::text from pg_stat_activity
             where backend_type = 'client backend' and pid <> pg_backend_pid()
               and datname = current_database()
             """)
@@ -195,7 +195,9 @@ extension TheProgram {
           else 'trashed' end, body)
         from colophon.posts
         """)
-      #expect(rows.sorted() == tally.posts.map(\.row).sorted())
+      let expected = tally.posts.map(\.row)
+      #expect(Set(rows).symmetricDifference(expected).sorted().prefix(20) == [])
+      #expect(rows.count == expected.count)
       #expect(
         try await ask("select count(*)::text from colophon.idempotency_keys where status is null")
           == ["0"])

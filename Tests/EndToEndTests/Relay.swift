@@ -14,7 +14,8 @@ actor Relay: LoopBound {
     case before
     /// It ends when the server has been sent COMMIT, and what answers is not listened to.
     case after
-    /// It ends when the server has answered, and the client gets nothing of that.
+    /// It ends when the server has answered, and the client gets nothing of that; in a storm any part
+    /// of it but the last byte.
     case swallowed
     /// As `swallowed`, but for the client it stands, and stays silent.
     case silent
@@ -248,6 +249,13 @@ actor Relay: LoopBound {
     for other in links.values where other !== link { end(other) }
   }
 
+  /// How much of a swallowed answer the client gets.
+  private func heard(of answer: [UInt8]) -> ArraySlice<UInt8> {
+    guard storm != nil, !answer.isEmpty, let count = storm?.chance.next(below: UInt64(answer.count))
+    else { return [] }
+    return answer.prefix(Int(count))
+  }
+
   private func fromServer(_ bytes: [UInt8], _ link: Link) {
     link.output += bytes
     while let length = Packet.length(link.output, hasType: true) {
@@ -258,11 +266,13 @@ actor Relay: LoopBound {
         link.client.send(message)
         continue
       }
+      link.answer += message
       if Packet.saysCommitted(message) { executed[doom, default: 0] += 1 }
       if link.isDeaf, link.awaited == 0, doom == .swallowed || doom == .silent {
         struck[doom, default: 0] += 1
         closeDoorIfWanted(link)
         if doom == .swallowed {
+          link.client.send(Array(heard(of: link.answer)))
           end(link)
         } else {
           link.server.close()
@@ -281,6 +291,8 @@ actor Relay: LoopBound {
     /// What has come and is not a whole message yet.
     var input: [UInt8] = []
     var output: [UInt8] = []
+    /// What the server has said since the COMMIT that meets a fault.
+    var answer: [UInt8] = []
     var hasBegun = false
     /// How many times the server has yet to say that it is ready.
     var awaited = 0
