@@ -23,15 +23,21 @@ extension TheProgram {
         body: #"{"title":"\#(title)","body":"."}"#)
     }
 
-    /// Holds the row of the post `a`, until the connection is closed.
-    private static func holding(_ database: MadeDatabase, _ stage: Stage) async throws -> Connection
-    {
+    /// The row of the post `a`.
+    private static let rowOfA = "select 1 from colophon.posts where slug = 'a' for update"
+    /// The queue of those who create a post of the title “A post”.
+    private static let queue =
+      "select pg_advisory_xact_lock(hashtextextended('colophon.posts.slug:a-post', 0))"
+
+    /// Holds a lock until the connection is closed.
+    private static func holding(
+      _ lock: String, _ database: MadeDatabase, _ stage: Stage
+    ) async throws -> Connection {
       var settings = SessionSettings()
       settings.idleInTransactionTimeout = .seconds(60)
       let connection = try await Connection.open(
         database.conninfo, on: stage.loop, deadline: .now() + .seconds(60), settings: settings)
-      try await connection.script(
-        "begin; select 1 from colophon.posts where slug = 'a' for update")
+      try await connection.script("begin; " + lock)
       return connection
     }
 
@@ -112,7 +118,7 @@ extension TheProgram {
           try await stage.serve(database.conninfo), try await stage.serve(database.conninfo)
         )
         #expect(try await stage.ask(one.address, Self.put(database, "1", [])).status == 201)
-        let holder = try await Self.holding(database, stage)
+        let holder = try await Self.holding(Self.rowOfA, database, stage)
         let first = try #require(await Wire.open(one.address, on: stage.loop))
         await first.send(Self.put(database, "2"))
         let backend = try await Self.waiting(database, stage)
@@ -247,12 +253,47 @@ extension TheProgram {
       }
     }
 
+    @Test func `say which of them did it when the one that was first lost its COMMIT`()
+      async throws
+    {
+      try await Stage.run { stage in
+        let database = try await MadeDatabase.make()
+        let relay = try await Relay.start(before: database.conninfo, on: stage.loop)
+        let one = try await stage.serve(relay.conninfo(to: database.conninfo))
+        let other = try await stage.serve(database.conninfo)
+        let holder = try await Self.holding(Self.queue, database, stage)
+        let first = try #require(await Wire.open(one.address, on: stage.loop))
+        await first.send(Self.post(database))
+        let backend = try await Self.waiting(database, stage)
+        let second = try #require(await Wire.open(other.address, on: stage.loop))
+        await second.send(Self.post(database))
+        _ = try await Self.waiting(database, stage, besides: backend)
+        // The first is undone, and the second, which waits for it, is faster than its recovery.
+        await relay.arm(.before)
+        await holder.close()
+        guard case .answered(let early) = await first.answer(),
+          case .answered(let late) = await second.answer()
+        else {
+          Issue.record("one got no answer")
+          return
+        }
+        #expect(await relay.struck == [.before: 1])
+        #expect(early.status == 201, "\(early.text)")
+        #expect(late.status == 201, "\(late.text)")
+        #expect(early.body == late.body)
+        #expect(early["idempotent-replayed"] == "true")
+        #expect(late["idempotent-replayed"] == nil)
+        #expect(try await Self.posts(database, stage) == ["a-post 1"])
+        await relay.stop()
+      }
+    }
+
     @Test func `are finished when their client hangs up`() async throws {
       try await Stage.run { stage in
         let database = try await MadeDatabase.make()
         let served = try await stage.serve(database.conninfo)
         #expect(try await stage.ask(served.address, Self.put(database, "1", [])).status == 201)
-        let holder = try await Self.holding(database, stage)
+        let holder = try await Self.holding(Self.rowOfA, database, stage)
         let client = try #require(await Wire.open(served.address, on: stage.loop))
         await client.send(Self.put(database, "2"))
         let backend = try await Self.waiting(database, stage)

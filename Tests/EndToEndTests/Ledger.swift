@@ -152,6 +152,10 @@ final class Ledger: Sendable {
         for other in answers where !Self.isSame(answer, other) {
           fail("\(write.key) was answered in two ways:\n\(answer.text)\n\(other.text)")
         }
+        // Of a post that was made the bytes tell who made it: one of the two at most.
+        if write.status == 201, answers.count(where: { $0["idempotent-replayed"] == nil }) > 1 {
+          fail("\(write.key) was done by two, if they are to be believed")
+        }
         state.withLock { $0.entries.append(Entry(write: write, answer: answer)) }
         return answer
       }

@@ -117,5 +117,46 @@ extension TheProgram {
         #expect(try await stage.ask(database.conninfo, Self.openKeys) == ["0"])
       }
     }
+
+    @Test func `are each there once when they have no key, however many there are`() async throws {
+      try await Self.behindRelay { stage, database, relay, served in
+        let (clients, writes) = (6, 30)
+        let seed = UInt64.random(in: 0...999_999_999)
+        note("the seed of lost COMMITs is \(seed)")
+        await relay.beginStorm([.before, .after, .swallowed, .late], oneIn: 4, seed: seed)
+        let answers = await withTaskGroup(of: [(title: String, status: Int)].self) { group in
+          for client in 0..<clients {
+            group.addTask(executorPreference: stage.loop) {
+              var answers: [(title: String, status: Int)] = []
+              for number in 0..<writes {
+                let title = "w\(client)-\(number)"
+                let post = Message.send(
+                  "POST", "/v1/posts", key: database.key,
+                  body: #"{"title":"\#(title)","body":"."}"#)
+                let answer = try? await stage.ask(served.address, post)
+                answers.append((title, answer?.status ?? 0))
+              }
+              return answers
+            }
+          }
+          return await group.reduce(into: []) { $0 += $1 }
+        }
+        await relay.endStorm()
+        let struck = await relay.struck
+        for fault in [Relay.Fault.before, .after, .swallowed, .late] {
+          #expect(struck[fault] ?? 0 > 0, "\(fault)")
+        }
+        // Three lost COMMITs in a row are more than a request sits out.
+        let unknown = answers.filter { $0.status == 503 }.map(\.title)
+        note("\(answers.count) writes without a key met \(struck), \(unknown.count) unknown")
+        #expect(answers.allSatisfy { [201, 503].contains($0.status) }, "seed \(seed)")
+        #expect(unknown.count < answers.count / 10)
+        let stored = try await Self.versions(database, stage)
+        let created = answers.filter { $0.status == 201 }.map { $0.title + " 1" }
+        #expect(Set(stored).isSuperset(of: created), "seed \(seed)")
+        #expect(Set(stored).subtracting(created).isSubset(of: unknown.map { $0 + " 1" }))
+        #expect(try await stage.ask(database.conninfo, Self.openKeys) == ["0"])
+      }
+    }
   }
 }
