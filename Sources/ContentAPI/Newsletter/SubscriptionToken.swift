@@ -16,7 +16,7 @@ package struct SubscriptionToken: Sendable {
   package init(_ text: String) { self.text = text }
 
   /// SHA-256 of the text.
-  package var digest: [UInt8] { SHA256.digest(text.utf8) }
+  package var digest: [UInt8] { SHA256.digest(of: text.utf8) }
 
   /// The path and query of the page that confirms a subscription.
   package var confirmation: String { Self.confirmPath + "?token=" + text }
