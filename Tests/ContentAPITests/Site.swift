@@ -27,6 +27,8 @@ actor Site: LoopBound {
   /// The keyed writes under way.
   nonisolated let inFlight: KeysInFlight
   private let database: TestDatabase
+  /// For another program that connects as the superuser.
+  nonisolated let superuser: String
   private let ownsDatabase: Bool
   /// As the superuser, for what a test wants to see or to prepare.
   private let connection: Connection
@@ -105,6 +107,7 @@ actor Site: LoopBound {
   ) {
     self.loop = loop
     self.database = database
+    superuser = database.conninfo
     self.ownsDatabase = ownsDatabase
     self.conninfo = conninfo
     self.connection = connection
