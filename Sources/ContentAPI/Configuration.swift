@@ -26,7 +26,8 @@ package struct Configuration: Sendable {
   /// Every variable, in README's order.
   package static let variables: [String] = [
     "DATABASE_URL", "COLOPHON_LISTEN", "COLOPHON_PRIVATE_LISTEN", "COLOPHON_PUBLIC_URL",
-    "COLOPHON_CORS_ORIGINS", "COLOPHON_MAIL_FROM", "COLOPHON_SENDMAIL", "COLOPHON_RUNTIME_ROLE", "COLOPHON_DRAIN_SECONDS",
+    "COLOPHON_CORS_ORIGINS", "COLOPHON_MAIL_FROM", "COLOPHON_SENDMAIL", "COLOPHON_RUNTIME_ROLE",
+    "COLOPHON_DRAIN_SECONDS",
   ]
 
   /// Reads the variables. Throws every fault at once: unknown `COLOPHON_` names, and values that

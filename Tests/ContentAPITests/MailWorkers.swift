@@ -175,7 +175,7 @@ struct NeverHeld: Error {}
         let open = try await site.value(
           """
           select count(*) from pg_stat_activity
-          where datname = current_database() and usename = '\(Site.role)' and xact_start is not null
+          where datname = current_database() and usename = '\(Site.role)' and state like 'idle in transaction%'
           """)
         #expect(open == "0")
         let lease = try await site.value(
