@@ -14,6 +14,8 @@ package struct Configuration: Sendable {
   package var publicURL: String?
   /// Whose pages may read the API in a browser.
   package var crossOrigin = CrossOrigin.everyone
+  /// Where a plain sign-up form leads its reader; nil for a page of the service itself.
+  package var signUpPage: String?
   /// The sender of mails; nil without `COLOPHON_MAIL_FROM`, and then none are sent.
   package var mailFrom: MailAddress?
   /// The program that takes mails.
@@ -26,8 +28,8 @@ package struct Configuration: Sendable {
   /// Every variable, in README's order.
   package static let variables: [String] = [
     "DATABASE_URL", "COLOPHON_LISTEN", "COLOPHON_PRIVATE_LISTEN", "COLOPHON_PUBLIC_URL",
-    "COLOPHON_CORS_ORIGINS", "COLOPHON_MAIL_FROM", "COLOPHON_SENDMAIL", "COLOPHON_RUNTIME_ROLE",
-    "COLOPHON_DRAIN_SECONDS",
+    "COLOPHON_CORS_ORIGINS", "COLOPHON_SIGNUP_PAGE", "COLOPHON_MAIL_FROM", "COLOPHON_SENDMAIL",
+    "COLOPHON_RUNTIME_ROLE", "COLOPHON_DRAIN_SECONDS",
   ]
 
   /// Reads the variables. Throws every fault at once: unknown `COLOPHON_` names, and values that
@@ -71,6 +73,15 @@ package struct Configuration: Sendable {
         faults.append(
           "COLOPHON_CORS_ORIGINS must be *, off, or origins as browsers send them, with commas "
             + "between them: https://example.com,http://localhost:3000")
+      }
+    }
+    if let text = value("COLOPHON_SIGNUP_PAGE") {
+      // A header field holds ASCII alone.
+      if WebAddress.complaint(text) == nil, text.utf8.allSatisfy({ $0 < 0x80 }) {
+        signUpPage = text
+      } else {
+        faults.append(
+          "COLOPHON_SIGNUP_PAGE must be an absolute URL such as https://example.com/thanks")
       }
     }
     if let text = value("COLOPHON_MAIL_FROM") {

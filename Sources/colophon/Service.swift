@@ -41,7 +41,7 @@ struct Service {
       contentAPIs[ObjectIdentifier(loop)] = ContentAPI(
         pool: pool, publicURL: configuration.publicURL ?? "",
         crossOrigin: configuration.crossOrigin, loop: loop, requestIDs: requestIDs,
-        inFlight: inFlight
+        inFlight: inFlight, signUpPage: configuration.signUpPage
       ) { log.write($0) }
     }
     let apis = contentAPIs

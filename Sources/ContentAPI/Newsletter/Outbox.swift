@@ -98,7 +98,7 @@ package struct Outbox: Sendable {
 
   private static let batch = 500
 
-  static let statements = [take, SubscriptionToken.mint, withdraw, sent, failed, clean]
+  static let statements = [take, withdraw, sent, failed, clean]
 
   /// A mail that was ordered this moment is left for a moment, so that nothing happens while the
   /// answer to a sign-up waits: its time would tell that there is a mail.
