@@ -1,4 +1,5 @@
 import ContentAPI
+import Postgres
 import Testing
 
 @Suite struct SHA256Digest {

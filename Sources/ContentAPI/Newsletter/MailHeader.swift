@@ -4,8 +4,8 @@ import HTTP
 ///
 /// What comes from outside goes through one of three doors, and none of them lets a line break
 /// through: an address has none by its type, a link is refused unless it is visible ASCII, and text
-/// becomes an encoded word (RFC 2047) unless it is short and printable ASCII. Lines end in LF, as the
-/// `sendmail` interface has them.
+/// becomes encoded words (RFC 2047) unless it is printable ASCII. Lines end in LF, as the `sendmail`
+/// interface has them.
 struct MailHeader {
   private(set) var lines: [String] = []
 
@@ -47,7 +47,7 @@ struct MailHeader {
 
   /// `msg-id`: both halves are letters, digits, dots and hyphens, or the field is left out.
   mutating func addMessageID(_ left: String, at domain: String) {
-    let both = left.utf8 + domain.utf8
+    let both = Array(left.utf8) + domain.utf8
     guard both.allSatisfy({ $0.isLetter || $0.isDigit || ".-".utf8.contains($0) }) else { return }
     lines.append("Message-ID: <\(left)@\(domain)>")
   }
