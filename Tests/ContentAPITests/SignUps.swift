@@ -318,10 +318,13 @@ import Testing
 
   @Test func `are free after a refusal`() async throws {
     try await Site.run { site in
-      let key = ["Idempotency-Key: k"]
-      #expect(try await site.signUp("no", key).status == 422)
-      #expect(try await site.signUp("no@example.com", key).status == 202)
-      #expect(try await site.signUp("a@example.com", ["Idempotency-Key: a b"]).status == 400)
+      for (email, key, status) in [
+        ("no", "k", 422), ("no@example.com", "k", 202), ("a@example.com", "a b", 400),
+      ] {
+        let answer = try await site.signUp(email, ["Idempotency-Key: " + key])
+        #expect(answer.status == status)
+        #expect(answer["Idempotent-Replayed"] == nil)
+      }
     }
   }
 }
