@@ -49,6 +49,7 @@ enum Help {
       COLOPHON_PRIVATE_LISTEN    of /livez and /readyz; keep it private (127.0.0.1:9090)
       COLOPHON_PUBLIC_URL        put before paths in Location and Link (nothing)
       COLOPHON_CORS_ORIGINS      whose pages may read it in a browser: *, off, or a list (*)
+      COLOPHON_SIGNUP_PAGE       where a plain sign-up form leads (a page of its own)
       COLOPHON_RUNTIME_ROLE      the role that migrate grants rights to (colophon_runtime)
       COLOPHON_DRAIN_SECONDS     how long the end may take (20)
     """
@@ -72,6 +73,6 @@ enum Help {
     work until you revoke one. A revoked key stops working within 8 seconds.
 
     Scopes: posts:write (posts and tags), posts:read_drafts, projects:write,
-    profile:write (profile and newsletter)
+    profile:write (profile and newsletter), subscribers:read, subscribers:write
     """
 }
