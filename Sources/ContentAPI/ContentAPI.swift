@@ -149,7 +149,7 @@ package struct ContentAPI: Responder {
   package static let statements =
     Posts.statements + Tags.statements + Projects.statements + Profile.statements
     + Newsletter.statements + Subscriptions.statements + VerifiedKeys.statements + Claim.statements
-    + WriteOutcomes.statements + KeyReaper.statements
+    + WriteOutcomes.statements + KeyReaper.statements + Outbox.statements
 
   /// The straight line that every request takes.
   package func respond(to request: Request) async -> Response {

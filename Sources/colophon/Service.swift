@@ -16,12 +16,14 @@ struct Service {
   private let privateServer: Server<PrivateAPI>
   private let pools: [Pool]
   private let draining: Draining
+  private let mail: MailWorker?
   private let loop: EventLoop
 
   /// Starts everything; returns when requests are answered and the database answers too. `first` is
-  /// the loop of the calling thread.
+  /// the loop of the calling thread. Without a `mail` to leave by, nobody can sign up.
   static func start(
-    _ configuration: Configuration, databaseURL: String, on first: EventLoop
+    _ configuration: Configuration, databaseURL: String, mail: MailTransport?,
+    on first: EventLoop
   ) async throws -> Service {
     let loops = try startLoops(besides: first)
     let draining = Draining()
@@ -58,10 +60,20 @@ struct Service {
     }
     let reaper = KeyReaper(pool: pools[0])
     Task.immediate(executorPreference: first) { await reaper.run() }
+    let worker = try mail.map { transport in
+      MailWorker(
+        pool: pools[0], transport: transport,
+        sender: try configuration.mailFrom ?? MailAddress("newsletter@example.com"),
+        publicURL: configuration.publicURL ?? "http://\(server.address)"
+      ) { log.write($0) }
+    }
+    if let worker {
+      for _ in 0..<2 { Task.immediate(executorPreference: first) { await worker.run() } }
+    }
     let service = Service(
       address: server.address, privateAddress: privateServer.address,
       contentAPI: apis[ObjectIdentifier(loops[0])]!, server: server,
-      privateServer: privateServer, pools: pools, draining: draining, loop: first)
+      privateServer: privateServer, pools: pools, draining: draining, mail: worker, loop: first)
     guard await service.isReady(within: .seconds(30)) else {
       throw Failure("the database did not become ready within 30 seconds")
     }
@@ -97,11 +109,14 @@ struct Service {
     Terminal.print("private, for health checks: http://\(privateAddress)")
   }
 
-  /// Ends in order: not ready any more, then the requests under way, then the database's sessions.
+  /// Ends in order: not ready any more, then the requests under way and the mails in hand, then the
+  /// database's sessions.
   func drain(within bound: Duration) async {
     draining.begin()
     let end = MonotonicInstant.now() + bound
+    async let mailsLeft: Void? = mail?.finish(by: end)
     await server.drain(within: bound)
+    _ = await mailsLeft
     await closePools(by: end)
     await privateServer.close()
   }

@@ -29,6 +29,8 @@ actor Site: LoopBound {
   /// How often the worker of the outbox was called.
   nonisolated let orders = Locked(0)
   private let database: TestDatabase
+  /// For another program that connects as the superuser.
+  nonisolated let superuser: String
   private let ownsDatabase: Bool
   /// As the superuser, for what a test wants to see or to prepare.
   private let connection: Connection
@@ -110,6 +112,7 @@ actor Site: LoopBound {
   ) {
     self.loop = loop
     self.database = database
+    superuser = database.conninfo
     self.ownsDatabase = ownsDatabase
     self.conninfo = conninfo
     self.connection = connection

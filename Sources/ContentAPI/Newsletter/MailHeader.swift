@@ -25,7 +25,7 @@ struct MailHeader {
       add(name, address)
       return
     }
-    let phrase = Self.isPlain(text) ? Self.quoted(text) : Self.encoded(text)
+    let phrase = Self.isPlain(text) ? Self.quoted(text) : Self.encoded(text, after: name)
     // On a line of its own the address keeps any line below 78 characters that can be.
     lines.append("\(name): \(phrase)\n <\(address.text)>")
   }
@@ -33,7 +33,8 @@ struct MailHeader {
   /// A field of unstructured text, such as Subject.
   mutating func add(_ name: StaticString, text: String) {
     let text = Self.onOneLine(text)
-    lines.append("\(name): " + (Self.isPlain(text) ? Self.folded(text) : Self.encoded(text)))
+    let value = Self.isPlain(text) ? Self.folded(text) : Self.encoded(text, after: name)
+    lines.append("\(name): \(value)")
   }
 
   /// A field with a link in angle brackets; false when the link has characters that no link has.
@@ -99,26 +100,31 @@ struct MailHeader {
     return quoted + "\""
   }
 
-  /// Encoded words of at most 75 characters each, one for each line, none of which parts a
-  /// character. The encoding is Q with nothing but letters and digits left as they are, which is
-  /// right in a phrase too (RFC 2047 §5).
-  private static func encoded(_ text: String) -> String {
+  /// Encoded words, one for each line of at most 76 characters, none of which parts a character.
+  /// The encoding is Q with nothing but letters and digits left as they are, which is right in a
+  /// phrase too (RFC 2047 §5).
+  private static func encoded(_ text: String, after name: StaticString) -> String {
     var words: [String] = []
     var word = ""
+    // What the first line has besides: the name and a colon, as the others have a blank.
+    var used = "\(name):".utf8.count
     for scalar in text.unicodeScalars {
       let piece = String(scalar).utf8.map { byte in
         byte.isLetter || byte.isDigit
           ? String(UnicodeScalar(byte)) : byte == 0x20 ? "_" : "=" + hexadecimal(byte)
       }.joined()
-      if word.utf8.count + piece.utf8.count > 75 - 12 {
+      if used + 1 + wrapping.utf8.count + word.utf8.count + piece.utf8.count > 76 {
         words.append(word)
         word = ""
+        used = 0
       }
       word += piece
     }
     words.append(word)
     return words.map { "=?UTF-8?Q?\($0)?=" }.joined(separator: "\n ")
   }
+
+  private static let wrapping = "=?UTF-8?Q??="
 
   private static func hexadecimal(_ byte: UInt8) -> String {
     let digits = String(byte, radix: 16, uppercase: true)

@@ -30,7 +30,8 @@ package struct SubscriptionToken: Sendable {
   /// $2 which attempt this is, $3 the digest of the token that confirms, $4 that of the one that
   /// unsubscribes.
   ///
-  /// Gives the address to send to and the newsletter's name. No row: the mail is not to be sent any
+  /// Gives the address to send to, the newsletter's name, and when it is and when the confirmation
+  /// expires, in seconds since 1970-01-01T00:00:00Z. No row: the mail is not to be sent any
   /// more, because the attempt is another's by now, the subscriber has confirmed meanwhile, or is
   /// gone. To be committed before the mail leaves.
   package static let mint = Statement(
@@ -49,6 +50,8 @@ package struct SubscriptionToken: Sendable {
         ($3::bytea, 'confirm', interval '7 days'), ($4::bytea, 'unsubscribe', interval '1 year')
       ) l(digest, purpose, lifetime)
     )
-    select s.email, n.name from s cross join colophon.newsletter n
+    select s.email, n.name, floor(extract(epoch from colophon.clock()))::bigint,
+      floor(extract(epoch from colophon.clock() + interval '7 days'))::bigint
+    from s cross join colophon.newsletter n
     """)
 }
