@@ -167,7 +167,8 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
 
       // With jobs left it only looks, so that a task that never rests starves neither descriptors
       // nor timers.
-      let count = unsafe wait(for: events, capacity, until: jobs.isEmpty ? timers.nextDue : tickInstant)
+      let count = unsafe wait(
+        for: events, capacity, until: jobs.isEmpty ? timers.nextDue : tickInstant)
       tickInstant = .now()
       // Only a signal handler's interruption is expected here; the next turn waits again.
       if count > 0 {

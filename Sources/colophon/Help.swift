@@ -53,6 +53,7 @@ enum Help {
       COLOPHON_PRIVATE_LISTEN    of /livez and /readyz; keep it private (127.0.0.1:9090)
       COLOPHON_PUBLIC_URL        put before paths in Location and Link (nothing)
       COLOPHON_CORS_ORIGINS      whose pages may read it in a browser: *, off, or a list (*)
+      COLOPHON_SIGNUP_PAGE       where a plain sign-up form leads (a page of its own)
       COLOPHON_MAIL_FROM         the address that mail comes from; none: no sign-ups (nothing)
       COLOPHON_SENDMAIL          the program that takes mail (/usr/sbin/sendmail)
       COLOPHON_RUNTIME_ROLE      the role that migrate grants rights to (colophon_runtime)
@@ -78,7 +79,7 @@ enum Help {
     work until you revoke one. A revoked key stops working within 8 seconds.
 
     Scopes: posts:write (posts and tags), posts:read_drafts, projects:write,
-    profile:write (profile and newsletter)
+    profile:write (profile and newsletter), subscribers:read, subscribers:write
     """
 
   private static let mail = """

@@ -59,7 +59,8 @@ import Testing
     }
   }
 
-  @Test func `of one address at once, in any case, make one subscriber and one mail`() async throws {
+  @Test func `of one address at once, in any case, make one subscriber and one mail`() async throws
+  {
     try await Site.run { site in
       try await withThrowingTaskGroup(of: Answer.self) { group in
         for index in 0..<20 {
@@ -113,7 +114,8 @@ import Testing
 
       // Dead: an hour after it was ordered another may try.
       try await site.sql(
-        "update colophon.mails set dead_at = colophon.clock(), next_attempt_at = null, attempts = 9")
+        "update colophon.mails set dead_at = colophon.clock(), next_attempt_at = null, attempts = 9"
+      )
       _ = try await site.signUp("a@example.com")
       #expect(try await site.mailsWaiting() == 0)
       try await site.setClock(Site.start, plusSeconds: 9000 + 7200)
@@ -134,8 +136,10 @@ import Testing
         (#"{"email":"a@example.com\u0000"}"#, 422, ["/email"]),
         (#"{"email":"a@example.com,b@example.com"}"#, 422, ["/email"]),
         (#"{"email":"a@example.com","source":"a\nb"}"#, 422, ["/source"]),
-        ("{\"email\":\"a@example.com\",\"source\":\"\(String(repeating: "s", count: 101))\"}", 422,
-          ["/source"]),
+        (
+          "{\"email\":\"a@example.com\",\"source\":\"\(String(repeating: "s", count: 101))\"}", 422,
+          ["/source"]
+        ),
         (#"{"email":"a@example.com","website":true}"#, 422, ["/website"]),
         (#"{"email":"a@example.com","email":"a@example.com"}"#, 400, []), ("[]", 422, [""]),
         ("{", 400, []),
@@ -157,7 +161,8 @@ import Testing
 
   @Test func `keep where the form stood, from the first time`() async throws {
     try await Site.run { site in
-      _ = try await site.signUp(json: #"{"email":"a@example.com","source":" /posts/a ","website":""}"#)
+      _ = try await site.signUp(
+        json: #"{"email":"a@example.com","source":" /posts/a ","website":""}"#)
       _ = try await site.signUp(json: #"{"email":"a@example.com","source":"elsewhere"}"#)
       #expect(try await site.value("select source from colophon.subscriptions") == "/posts/a")
       _ = try await site.signUp(form: "email=b%40example.com&source=&website=")

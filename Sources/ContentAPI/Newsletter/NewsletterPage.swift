@@ -190,7 +190,7 @@ extension NewsletterPage {
     NewsletterPage(
       "You are unsubscribed",
       [
-        "\(newsletter.inOpening) is not sent to you any more. To get it again, sign up once more.",
+        "\(newsletter.inOpening) is not sent to you any more. To get it again, sign up once more."
       ])
   }
 

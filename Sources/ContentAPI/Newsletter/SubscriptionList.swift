@@ -110,7 +110,8 @@ struct SubscriptionList: Sendable {
     """
 
   private static let header =
-    #""id","email","status","source","created_at","confirmed_at","unsubscribed_at""# + "' || e'\\r\\n"
+    #""id","email","status","source","created_at","confirmed_at","unsubscribed_at""#
+    + "' || e'\\r\\n"
 
   /// RFC 4180, every cell quoted. Strangers write `email` and `source`; a spreadsheet would take for a
   /// formula what begins with one of = + - @, a tab or a line break, so an apostrophe comes in front.
