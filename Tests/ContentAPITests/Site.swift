@@ -26,8 +26,6 @@ actor Site: LoopBound {
   nonisolated let pool: Pool
   /// The keyed writes under way.
   nonisolated let inFlight: KeysInFlight
-  /// How often the worker of the outbox was called.
-  nonisolated let orders = Locked(0)
   private let database: TestDatabase
   /// For another program that connects as the superuser.
   nonisolated let superuser: String
@@ -37,11 +35,12 @@ actor Site: LoopBound {
 
   /// Runs `body` with a site, which is gone afterwards.
   static func run(
-    publicURL: String = "", signUpPage: String? = nil, on cluster: TestCluster = .shared,
-    _ body: (Site) async throws -> Void
+    publicURL: String = "", signUpPage: String? = nil, takesSignUps: Bool = true,
+    on cluster: TestCluster = .shared, _ body: (Site) async throws -> Void
   ) async throws {
     try await places.run {
-      let site = try await Site.open(publicURL: publicURL, signUpPage: signUpPage, on: cluster)
+      let site = try await Site.open(
+        publicURL: publicURL, signUpPage: signUpPage, takesSignUps: takesSignUps, on: cluster)
       do {
         try await body(site)
       } catch {
@@ -56,7 +55,7 @@ actor Site: LoopBound {
   private static let places = Places(6)
 
   private static func open(
-    publicURL: String, signUpPage: String?, on cluster: TestCluster
+    publicURL: String, signUpPage: String?, takesSignUps: Bool, on cluster: TestCluster
   ) async throws -> Site {
     try await cluster.makeTemplate("content", schema: makeTemplate)
     let database = try await cluster.makeDatabase(from: "content")
@@ -74,7 +73,7 @@ actor Site: LoopBound {
     let conninfo = database.conninfo + " user=" + role
     let site = Site(
       loop: loop, database: database, conninfo: conninfo, connection: connection, keys: keys,
-      publicURL: publicURL, signUpPage: signUpPage)
+      publicURL: publicURL, signUpPage: signUpPage, takesSignUps: takesSignUps)
     await site.pool.start()
     try await site.becomeReady()
     return site
@@ -107,7 +106,8 @@ actor Site: LoopBound {
 
   private init(
     loop: EventLoop, database: TestDatabase, conninfo: String, connection: Connection,
-    keys: [String], publicURL: String, signUpPage: String? = nil, ownsDatabase: Bool = true,
+    keys: [String], publicURL: String, signUpPage: String? = nil,
+    takesSignUps: Bool = true, ownsDatabase: Bool = true,
     fingerprints: Fingerprints = .standard, inFlight: KeysInFlight = KeysInFlight()
   ) {
     self.loop = loop
@@ -122,8 +122,7 @@ actor Site: LoopBound {
     api = ContentAPI(
       pool: pool, publicURL: publicURL, loop: loop, requestIDs: RequestIDs(seed: [0xab]),
       inFlight: inFlight, fingerprints: fingerprints, signUpPage: signUpPage,
-      mailOrdered: { [orders] in orders.withLock { $0 += 1 } },
-      log: { print("log: \($0)") })
+      takesSignUps: takesSignUps, log: { print("log: \($0)") })
   }
 
   private func becomeReady() async throws {

@@ -15,6 +15,7 @@ extension Subscriptions {
     var arrival = MonotonicInstant.now()
     var response: Response
     do {
+      if !takesSignUps { throw Problem.noMail }
       // Slow content must not let its sender choose how far a multiple of 50 ms is away.
       _ = try await call.bytes()
       arrival = .now()
@@ -47,15 +48,13 @@ extension Subscriptions {
       response.fields.append("Cache-Control", "private, no-store")
       return response
     }
-    let response = try await Writes(pool: pool).transaction(call) { write in
+    return try await Writes(pool: pool).transaction(call) { write in
       try await write.commit(
         [
           Call(
             Self.signUp, [.text(address.text), .text(address.normalised), Parameter(source)])
         ], .response(accepted))
     }
-    mailOrdered()
-    return response
   }
 
   /// A form that a browser sent by itself: it shows what comes back to a person.
