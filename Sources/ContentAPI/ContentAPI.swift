@@ -120,12 +120,10 @@ package struct ContentAPI: Responder {
   ///   - publicURL: put before paths in `Location` and `Link`; empty makes them relative.
   ///   - inFlight: one for the whole process, whatever the number of its loops.
   ///   - signUpPage: where a plain sign-up form leads; nil for a page of this service.
-  ///   - mailOrdered: called, on the loop, after each sign-up; has to return at once.
   package init(
     pool: Pool, publicURL: String, crossOrigin: CrossOrigin = .everyone, loop: EventLoop,
     requestIDs: RequestIDs, inFlight: KeysInFlight = KeysInFlight(),
     fingerprints: Fingerprints = .standard, signUpPage: String? = nil,
-    mailOrdered: @Sendable @escaping () -> Void = {},
     log: @Sendable @escaping (LogEvent) -> Void
   ) {
     posts = Posts(pool: pool, publicURL: publicURL)
@@ -133,8 +131,7 @@ package struct ContentAPI: Responder {
     projects = Projects(pool: pool, publicURL: publicURL)
     profile = Profile(pool: pool)
     newsletter = Newsletter(pool: pool)
-    subscriptions = Subscriptions(
-      pool: pool, publicURL: publicURL, signUpPage: signUpPage, mailOrdered: mailOrdered)
+    subscriptions = Subscriptions(pool: pool, publicURL: publicURL, signUpPage: signUpPage)
     outcomes = WriteOutcomes(pool: pool)
     self.inFlight = inFlight
     self.fingerprints = fingerprints

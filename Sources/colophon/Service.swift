@@ -20,7 +20,7 @@ struct Service {
   private let loop: EventLoop
 
   /// Starts everything; returns when requests are answered and the database answers too. `first` is
-  /// the loop of the calling thread. Without a `mail` to leave by, nobody can sign up.
+  /// the loop of the calling thread. Without a way for mail to leave by, it waits.
   static func start(
     _ configuration: Configuration, databaseURL: String, mail: MailTransport?,
     on first: EventLoop
@@ -50,7 +50,7 @@ struct Service {
     do {
       privateServer = try await Server.start(
         on: configuration.privateListen, loops: [loops[0]]
-      ) { _ in PrivateAPI(pools: pools, draining: draining) }
+      ) { _ in PrivateAPI(pools: pools, draining: draining, inFlight: inFlight) }
       server = try await Server.start(on: configuration.listen, loops: loops) {
         apis[ObjectIdentifier($0)]!
       }

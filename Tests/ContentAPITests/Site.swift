@@ -26,8 +26,6 @@ actor Site: LoopBound {
   nonisolated let pool: Pool
   /// The keyed writes under way.
   nonisolated let inFlight: KeysInFlight
-  /// How often the worker of the outbox was called.
-  nonisolated let orders = Locked(0)
   private let database: TestDatabase
   /// For another program that connects as the superuser.
   nonisolated let superuser: String
@@ -122,7 +120,6 @@ actor Site: LoopBound {
     api = ContentAPI(
       pool: pool, publicURL: publicURL, loop: loop, requestIDs: RequestIDs(seed: [0xab]),
       inFlight: inFlight, fingerprints: fingerprints, signUpPage: signUpPage,
-      mailOrdered: { [orders] in orders.withLock { $0 += 1 } },
       log: { print("log: \($0)") })
   }
 

@@ -47,15 +47,13 @@ extension Subscriptions {
       response.fields.append("Cache-Control", "private, no-store")
       return response
     }
-    let response = try await Writes(pool: pool).transaction(call) { write in
+    return try await Writes(pool: pool).transaction(call) { write in
       try await write.commit(
         [
           Call(
             Self.signUp, [.text(address.text), .text(address.normalised), Parameter(source)])
         ], .response(accepted))
     }
-    mailOrdered()
-    return response
   }
 
   /// A form that a browser sent by itself: it shows what comes back to a person.

@@ -13,19 +13,12 @@ struct Subscriptions: Sendable {
   let publicURL: String
   /// Where a plain form leads its reader to.
   let signUpPage: String
-  /// Called after each sign-up that was taken, whether it ordered a mail or not, so that the worker
-  /// looks for one soon. It returns at once, and what it sets off begins later: a sign-up must not
-  /// take longer where it leads to a mail.
-  let mailOrdered: @Sendable () -> Void
 
   /// - Parameter signUpPage: nil for the page that stands here.
-  init(
-    pool: Pool, publicURL: String, signUpPage: String?, mailOrdered: @Sendable @escaping () -> Void
-  ) {
+  init(pool: Pool, publicURL: String, signUpPage: String?) {
     self.pool = pool
     self.publicURL = publicURL
     self.signUpPage = signUpPage ?? publicURL + NewsletterPage.thanksPath
-    self.mailOrdered = mailOrdered
   }
 
   static let patience = Duration.seconds(5)
