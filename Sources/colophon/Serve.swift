@@ -19,6 +19,9 @@ struct Serve {
           "colophon: \(configuration.sendmail) is no program yet; mails wait until it is one, or "
             + "COLOPHON_SENDMAIL names another")
       }
+    } else {
+      Terminal.note(
+        "colophon: without COLOPHON_MAIL_FROM no mail leaves; who signs up waits for it")
     }
     let service = try await Service.start(
       configuration, databaseURL: configuration.databaseURL ?? "", mail: mail, on: loop)
