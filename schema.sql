@@ -407,20 +407,6 @@ create domain colophon.open_claim as boolean
   constraint the_key_has_been_answered check (value);
 
 
--- Compression ---------------------------------------------------------------------------------
-
--- Where this PostgreSQL was built with LZ4, long texts are compressed by it: several times faster
--- than its own method for a few bytes more, at every write and at every read.
-do $$
-begin
-  alter table colophon.posts alter column body set compression lz4;
-  alter table colophon.idempotency_keys alter column body set compression lz4;
-exception when feature_not_supported then
-  raise notice 'this PostgreSQL has no LZ4; texts are compressed by its own method';
-end
-$$;
-
-
 -- Subscribers ---------------------------------------------------------------------------------
 
 -- One row for each address that has ever asked for the newsletter. `email` is the address as it was
@@ -514,3 +500,17 @@ create index mails_waiting on colophon.mails (next_attempt_at)
 
 -- The dead letters.
 create index mails_dead on colophon.mails (dead_at) where dead_at is not null;
+
+
+-- Compression ---------------------------------------------------------------------------------
+
+-- Where this PostgreSQL was built with LZ4, long texts are compressed by it: several times faster
+-- than its own method for a few bytes more, at every write and at every read.
+do $$
+begin
+  alter table colophon.posts alter column body set compression lz4;
+  alter table colophon.idempotency_keys alter column body set compression lz4;
+exception when feature_not_supported then
+  raise notice 'this PostgreSQL has no LZ4; texts are compressed by its own method';
+end
+$$;

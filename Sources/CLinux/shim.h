@@ -19,8 +19,6 @@
 
 int accept4(int descriptor, struct sockaddr *address, socklen_t *length, int flags);
 int pipe2(int descriptors[2], int flags);
-int epoll_pwait2(int epoll, struct epoll_event *events, int capacity,
-                 const struct timespec *timeout, const sigset_t *mask);
 int memfd_create(const char *name, unsigned int flags);
 int close_range(unsigned int first, unsigned int last, int flags);
 

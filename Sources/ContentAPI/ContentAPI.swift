@@ -120,20 +120,18 @@ package struct ContentAPI: Responder {
   ///   - publicURL: put before paths in `Location` and `Link`; empty makes them relative.
   ///   - inFlight: one for the whole process, whatever the number of its loops.
   ///   - signUpPage: where a plain sign-up form leads; nil for a page of this service.
-  ///   - takesSignUps: whether mail can leave; where it cannot, nobody can sign up.
   package init(
     pool: Pool, publicURL: String, crossOrigin: CrossOrigin = .everyone, loop: EventLoop,
     requestIDs: RequestIDs, inFlight: KeysInFlight = KeysInFlight(),
     fingerprints: Fingerprints = .standard, signUpPage: String? = nil,
-    takesSignUps: Bool = true, log: @Sendable @escaping (LogEvent) -> Void
+    log: @Sendable @escaping (LogEvent) -> Void
   ) {
     posts = Posts(pool: pool, publicURL: publicURL)
     tags = Tags(pool: pool, publicURL: publicURL)
     projects = Projects(pool: pool, publicURL: publicURL)
     profile = Profile(pool: pool)
     newsletter = Newsletter(pool: pool)
-    subscriptions = Subscriptions(
-      pool: pool, publicURL: publicURL, signUpPage: signUpPage, takesSignUps: takesSignUps)
+    subscriptions = Subscriptions(pool: pool, publicURL: publicURL, signUpPage: signUpPage)
     outcomes = WriteOutcomes(pool: pool)
     self.inFlight = inFlight
     self.fingerprints = fingerprints

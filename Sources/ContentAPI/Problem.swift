@@ -235,10 +235,6 @@ extension Problem {
     .unavailable, "The database cannot be asked in time. Nothing was changed.",
     fields: ["Retry-After": "1"])
 
-  static let noMail = Problem(
-    .unavailable, "Nobody can sign up here: this server is not set up to send mail.",
-    fields: ["Retry-After": "3600"])
-
   static let outcomeUnknown = Problem(
     .outcomeUnknown,
     "The connection to the database was lost while the write was being committed. "

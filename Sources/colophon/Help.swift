@@ -54,7 +54,7 @@ enum Help {
       COLOPHON_PUBLIC_URL        put before paths in Location and Link (nothing)
       COLOPHON_CORS_ORIGINS      whose pages may read it in a browser: *, off, or a list (*)
       COLOPHON_SIGNUP_PAGE       where a plain sign-up form leads (a page of its own)
-      COLOPHON_MAIL_FROM         the address that mail comes from; none: no sign-ups (nothing)
+      COLOPHON_MAIL_FROM         the address that mail comes from; without, it waits (nothing)
       COLOPHON_SENDMAIL          the program that takes mail (/usr/sbin/sendmail)
       COLOPHON_RUNTIME_ROLE      the role that migrate grants rights to (colophon_runtime)
       COLOPHON_DRAIN_SECONDS     how long the end may take (20)

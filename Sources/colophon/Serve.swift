@@ -16,9 +16,12 @@ struct Serve {
       mail = .sendmail(path: configuration.sendmail)
       if !Files.isExecutable(configuration.sendmail) {
         Terminal.note(
-          "colophon: \(configuration.sendmail) is no program yet; mails wait until it is one, or "
-            + "COLOPHON_SENDMAIL names another")
+          "colophon: \(configuration.sendmail) is no program; handing mails over fails until it is "
+            + "one, or COLOPHON_SENDMAIL names another")
       }
+    } else {
+      Terminal.note(
+        "colophon: without COLOPHON_MAIL_FROM no mail leaves; who signs up waits for it")
     }
     let service = try await Service.start(
       configuration, databaseURL: configuration.databaseURL ?? "", mail: mail, on: loop)

@@ -20,7 +20,7 @@ struct Service {
   private let loop: EventLoop
 
   /// Starts everything; returns when requests are answered and the database answers too. `first` is
-  /// the loop of the calling thread. Without a `mail` to leave by, nobody can sign up.
+  /// the loop of the calling thread. Without a way for mail to leave by, it waits.
   static func start(
     _ configuration: Configuration, databaseURL: String, mail: MailTransport?,
     on first: EventLoop
@@ -42,8 +42,7 @@ struct Service {
       contentAPIs[ObjectIdentifier(loop)] = ContentAPI(
         pool: pool, publicURL: configuration.publicURL ?? "",
         crossOrigin: configuration.crossOrigin, loop: loop, requestIDs: requestIDs,
-        inFlight: inFlight, signUpPage: configuration.signUpPage,
-        takesSignUps: mail != nil
+        inFlight: inFlight, signUpPage: configuration.signUpPage
       ) { log.write($0) }
     }
     let apis = contentAPIs

@@ -1,6 +1,5 @@
 import ContentAPI
 import EventLoop
-import JSON
 import Postgres
 import Synchronization
 import Testing
@@ -431,23 +430,6 @@ import Testing
         "colophon_mails_waiting 3", "colophon_mails_dead 1", "colophon_mails_left_total 0",
         "colophon_mail_failures_total 3",
       ] { #expect(metrics.text.contains(line + "\n"), "\(metrics.text)") }
-    }
-  }
-
-  @Test func `are needed for anybody to sign up`() async throws {
-    try await Site.run(takesSignUps: false) { site in
-      for type in ["application/json", "application/x-www-form-urlencoded"] {
-        let answer = try await site.send(
-          "POST /v1/newsletter/subscriptions", ["Content-Type: " + type],
-          body: Array(
-            (type.hasSuffix("json") ? #"{"email":"a@example.org"}"# : "email=a@example.org").utf8))
-        #expect(answer.status == 503)
-        #expect(answer.problem == "unavailable")
-        #expect(answer["Retry-After"] == "3600")
-        #expect(answer.json["detail"]?.stringValue?.contains("not set up to send mail") == true)
-      }
-      #expect(try await site.value("select count(*) from colophon.subscriptions") == "0")
-      #expect(try await site.get("/newsletter/thanks").status == 200)
     }
   }
 

@@ -35,12 +35,11 @@ actor Site: LoopBound {
 
   /// Runs `body` with a site, which is gone afterwards.
   static func run(
-    publicURL: String = "", signUpPage: String? = nil, takesSignUps: Bool = true,
-    on cluster: TestCluster = .shared, _ body: (Site) async throws -> Void
+    publicURL: String = "", signUpPage: String? = nil, on cluster: TestCluster = .shared,
+    _ body: (Site) async throws -> Void
   ) async throws {
     try await places.run {
-      let site = try await Site.open(
-        publicURL: publicURL, signUpPage: signUpPage, takesSignUps: takesSignUps, on: cluster)
+      let site = try await Site.open(publicURL: publicURL, signUpPage: signUpPage, on: cluster)
       do {
         try await body(site)
       } catch {
@@ -55,7 +54,7 @@ actor Site: LoopBound {
   private static let places = Places(6)
 
   private static func open(
-    publicURL: String, signUpPage: String?, takesSignUps: Bool, on cluster: TestCluster
+    publicURL: String, signUpPage: String?, on cluster: TestCluster
   ) async throws -> Site {
     try await cluster.makeTemplate("content", schema: makeTemplate)
     let database = try await cluster.makeDatabase(from: "content")
@@ -73,7 +72,7 @@ actor Site: LoopBound {
     let conninfo = database.conninfo + " user=" + role
     let site = Site(
       loop: loop, database: database, conninfo: conninfo, connection: connection, keys: keys,
-      publicURL: publicURL, signUpPage: signUpPage, takesSignUps: takesSignUps)
+      publicURL: publicURL, signUpPage: signUpPage)
     await site.pool.start()
     try await site.becomeReady()
     return site
@@ -106,8 +105,7 @@ actor Site: LoopBound {
 
   private init(
     loop: EventLoop, database: TestDatabase, conninfo: String, connection: Connection,
-    keys: [String], publicURL: String, signUpPage: String? = nil,
-    takesSignUps: Bool = true, ownsDatabase: Bool = true,
+    keys: [String], publicURL: String, signUpPage: String? = nil, ownsDatabase: Bool = true,
     fingerprints: Fingerprints = .standard, inFlight: KeysInFlight = KeysInFlight()
   ) {
     self.loop = loop
@@ -122,7 +120,7 @@ actor Site: LoopBound {
     api = ContentAPI(
       pool: pool, publicURL: publicURL, loop: loop, requestIDs: RequestIDs(seed: [0xab]),
       inFlight: inFlight, fingerprints: fingerprints, signUpPage: signUpPage,
-      takesSignUps: takesSignUps, log: { print("log: \($0)") })
+      log: { print("log: \($0)") })
   }
 
   private func becomeReady() async throws {

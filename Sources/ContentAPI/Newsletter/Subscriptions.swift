@@ -13,15 +13,12 @@ struct Subscriptions: Sendable {
   let publicURL: String
   /// Where a plain form leads its reader to.
   let signUpPage: String
-  /// Whether there is a way for mail to leave; without one nobody can sign up.
-  let takesSignUps: Bool
 
   /// - Parameter signUpPage: nil for the page that stands here.
-  init(pool: Pool, publicURL: String, signUpPage: String?, takesSignUps: Bool) {
+  init(pool: Pool, publicURL: String, signUpPage: String?) {
     self.pool = pool
     self.publicURL = publicURL
     self.signUpPage = signUpPage ?? publicURL + NewsletterPage.thanksPath
-    self.takesSignUps = takesSignUps
   }
 
   static let patience = Duration.seconds(5)
