@@ -14,6 +14,10 @@ package struct Configuration: Sendable {
   package var publicURL: String?
   /// Whose pages may read the API in a browser.
   package var crossOrigin = CrossOrigin.everyone
+  /// Whom a request comes from when it comes through proxies.
+  package var proxies = TrustedProxies()
+  /// How much may be asked; nil when there are no limits.
+  package var rateLimits: RateLimitSettings? = RateLimitSettings()
   /// The database role that `migrate` grants to.
   package var runtimeRole = "colophon_runtime"
   /// How long requests under way may take to finish.
@@ -22,7 +26,8 @@ package struct Configuration: Sendable {
   /// Every variable, in README's order.
   package static let variables: [String] = [
     "DATABASE_URL", "COLOPHON_LISTEN", "COLOPHON_PRIVATE_LISTEN", "COLOPHON_PUBLIC_URL",
-    "COLOPHON_CORS_ORIGINS", "COLOPHON_RUNTIME_ROLE", "COLOPHON_DRAIN_SECONDS",
+    "COLOPHON_CORS_ORIGINS", "COLOPHON_TRUSTED_PROXIES", "COLOPHON_CLIENT_HEADER",
+    "COLOPHON_RATE_LIMITS", "COLOPHON_RUNTIME_ROLE", "COLOPHON_DRAIN_SECONDS",
   ]
 
   /// Reads the variables. Throws every fault at once: unknown `COLOPHON_` names, and values that
@@ -66,6 +71,31 @@ package struct Configuration: Sendable {
         faults.append(
           "COLOPHON_CORS_ORIGINS must be *, off, or origins as browsers send them, with commas "
             + "between them: https://example.com,http://localhost:3000")
+      }
+    }
+    var header = TrustedProxies.Header.xForwardedFor
+    if let text = value("COLOPHON_CLIENT_HEADER") {
+      let named = TrustedProxies.Header.allCases.first {
+        $0.rawValue.lowercased() == text.lowercased()
+      }
+      if let named {
+        header = named
+      } else {
+        faults.append("COLOPHON_CLIENT_HEADER must be X-Forwarded-For or Forwarded")
+      }
+    }
+    if let text = value("COLOPHON_TRUSTED_PROXIES") {
+      do throws(TrustedProxies.Fault) {
+        proxies = try TrustedProxies(text, header: header)
+      } catch {
+        faults.append("COLOPHON_TRUSTED_PROXIES \(error.text)")
+      }
+    }
+    if let text = value("COLOPHON_RATE_LIMITS") {
+      do throws(RateLimitSettings.Fault) {
+        rateLimits = text == "off" ? nil : try RateLimitSettings(text)
+      } catch {
+        faults.append("COLOPHON_RATE_LIMITS \(error.text)")
       }
     }
     if let text = value("COLOPHON_RUNTIME_ROLE") {

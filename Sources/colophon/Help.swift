@@ -49,6 +49,9 @@ enum Help {
       COLOPHON_PRIVATE_LISTEN    of /livez and /readyz; keep it private (127.0.0.1:9090)
       COLOPHON_PUBLIC_URL        put before paths in Location and Link (nothing)
       COLOPHON_CORS_ORIGINS      whose pages may read it in a browser: *, off, or a list (*)
+      COLOPHON_TRUSTED_PROXIES   addresses and networks that may name a client (none)
+      COLOPHON_CLIENT_HEADER     where they do: X-Forwarded-For or Forwarded (X-Forwarded-For)
+      COLOPHON_RATE_LIMITS       how much may be asked; off, or as README shows
       COLOPHON_RUNTIME_ROLE      the role that migrate grants rights to (colophon_runtime)
       COLOPHON_DRAIN_SECONDS     how long the end may take (20)
     """

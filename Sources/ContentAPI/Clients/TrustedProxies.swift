@@ -30,6 +30,34 @@ package struct TrustedProxies: Sendable, Equatable {
     self.header = header
   }
 
+  /// What is wrong with a list of networks, as a clause that follows the variable's name.
+  package struct Fault: Error, Sendable, Equatable {
+    package let text: String
+  }
+
+  /// Reads addresses and prefixes with commas between them: `10.0.0.0/8, 2001:db8::/32`.
+  package init(_ text: String, header: Header) throws(Fault) {
+    var networks: [NetworkPrefix] = []
+    for item in text.split(separator: ",", omittingEmptySubsequences: false) {
+      let item = item.split(separator: " ").joined(separator: " ")
+      do throws(NetworkPrefix.Fault) {
+        networks.append(try NetworkPrefix(item))
+      } catch {
+        switch error {
+        case .malformed:
+          throw Fault(
+            text: "has “\(item)” where an address or a network is expected, with commas between "
+              + "them: 127.0.0.1,10.0.0.0/8,2001:db8::/32")
+        case .bitsBeyondLength:
+          throw Fault(
+            text: "has “\(item)”, which has bits set behind the length; write a network, such as "
+              + "10.0.0.0/8, or leave the length out for a single address")
+        }
+      }
+    }
+    self.init(networks, header: header)
+  }
+
   /// How many elements are looked at.
   private static var maximumHops: Int { 32 }
 
