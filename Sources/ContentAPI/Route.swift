@@ -18,6 +18,8 @@ package struct Route: Sendable {
   package let reads: [MediaType]
   /// The media type of what it answers; nil when that has no content.
   package let writes: MediaType?
+  /// What a call of it takes from the caller's quota.
+  package let cost: Cost
   let handler: Handler
   private let segments: [String]
 
@@ -31,9 +33,19 @@ package struct Route: Sendable {
     case scope(Scope)
   }
 
+  /// Tokens of a rate limit.
+  package enum Cost: Int, Sendable {
+    /// One thing, or anything else that is small.
+    case item = 1
+    case list = 2
+    case write = 5
+  }
+
+  /// - Parameter cost: without it, that of a write or of an item, by the method.
   init(
     _ method: Method, _ template: String, parameters: [String] = [], access: Access = .everyone,
-    reads: [MediaType] = [], writes: MediaType? = .json, handler: @escaping Handler
+    reads: [MediaType] = [], writes: MediaType? = .json, cost: Cost? = nil,
+    handler: @escaping Handler
   ) {
     self.method = method
     self.template = template
@@ -41,6 +53,7 @@ package struct Route: Sendable {
     self.access = access
     self.reads = reads
     self.writes = writes
+    self.cost = cost ?? ([.get, .options].contains(method) ? .item : .write)
     self.handler = handler
     segments = template.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
       .map(String.init)

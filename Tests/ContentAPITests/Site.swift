@@ -5,6 +5,7 @@ import HTTP
 import JSON
 import LocalPostgres
 import Postgres
+import Synchronization
 import Turns
 
 /// The content API on a database of its own, as a server would call it: on a loop, from the bytes
@@ -32,11 +33,20 @@ actor Site: LoopBound {
   private let connection: Connection
 
   /// Runs `body` with a site, which is gone afterwards.
+  ///
+  /// - Parameters:
+  ///   - limits: what may be asked; enough for every test that is about something else.
+  ///   - clock: what the limits and the trust in keys go by, if not the system's.
   static func run(
-    publicURL: String = "", on cluster: TestCluster = .shared, _ body: (Site) async throws -> Void
+    publicURL: String = "", limits: RateLimitSettings? = .wide,
+    proxies: TrustedProxies = TrustedProxies(), clock: TestClock? = nil,
+    on cluster: TestCluster = .shared, _ body: (Site) async throws -> Void
   ) async throws {
     try await places.run {
-      let site = try await Site.open(publicURL: publicURL, on: cluster)
+      let now: @Sendable () -> MonotonicInstant =
+        if let clock { { clock.now } } else { { .now() } }
+      let site = try await Site.open(
+        publicURL: publicURL, ClientLimits(limits, proxies: proxies, clock: now), now, on: cluster)
       do {
         try await body(site)
       } catch {
@@ -50,7 +60,10 @@ actor Site: LoopBound {
   /// Tests run side by side, and every site has eight connections to one server.
   private static let places = Places(6)
 
-  private static func open(publicURL: String, on cluster: TestCluster) async throws -> Site {
+  private static func open(
+    publicURL: String, _ limits: ClientLimits, _ clock: @escaping @Sendable () -> MonotonicInstant,
+    on cluster: TestCluster
+  ) async throws -> Site {
     try await cluster.makeTemplate("content", schema: makeTemplate)
     let database = try await cluster.makeDatabase(from: "content")
     let loop = try EventLoop()
@@ -67,7 +80,7 @@ actor Site: LoopBound {
     let conninfo = database.conninfo + " user=" + role
     let site = Site(
       loop: loop, database: database, conninfo: conninfo, connection: connection, keys: keys,
-      publicURL: publicURL)
+      publicURL: publicURL, limits: limits, clock: clock)
     await site.pool.start()
     try await site.becomeReady()
     return site
@@ -100,7 +113,8 @@ actor Site: LoopBound {
 
   private init(
     loop: EventLoop, database: TestDatabase, conninfo: String, connection: Connection,
-    keys: [String], publicURL: String, ownsDatabase: Bool = true,
+    keys: [String], publicURL: String, limits: ClientLimits = .none,
+    clock: @escaping @Sendable () -> MonotonicInstant = { .now() }, ownsDatabase: Bool = true,
     fingerprints: Fingerprints = .standard, inFlight: KeysInFlight = KeysInFlight()
   ) {
     self.loop = loop
@@ -112,8 +126,9 @@ actor Site: LoopBound {
     self.inFlight = inFlight
     pool = Pool(conninfo: conninfo, statements: ContentAPI.statements, loop: loop)
     api = ContentAPI(
-      pool: pool, publicURL: publicURL, loop: loop, requestIDs: RequestIDs(seed: [0xab]),
-      inFlight: inFlight, fingerprints: fingerprints,
+      pool: pool, publicURL: publicURL, limits: limits, loop: loop,
+      requestIDs: RequestIDs(seed: [0xab]), inFlight: inFlight, fingerprints: fingerprints,
+      clock: clock,
       log: { print("log: \($0)") })
   }
 
@@ -154,15 +169,23 @@ actor Site: LoopBound {
   // Asking
 
   /// Calls the API with a head as a client would write it. `lines` are further field lines.
-  func send(_ requestLine: String, _ lines: [String] = [], body: [UInt8] = []) async throws
-    -> Answer
-  {
+  func send(
+    _ requestLine: String, _ lines: [String] = [], body: [UInt8] = [],
+    from peer: String = "127.0.0.1:4711"
+  ) async throws -> Answer {
+    try await send(requestLine, lines, content: .ready(body), from: peer)
+  }
+
+  func send(
+    _ requestLine: String, _ lines: [String] = [], content: Content,
+    from peer: String = "127.0.0.1:4711"
+  ) async throws -> Answer {
     var parser = RequestParser()
     let head = ([requestLine + " HTTP/1.1", "Host: localhost"] + lines).joined(separator: "\r\n")
     switch parser.next(Array((head + "\r\n\r\n").utf8).span) {
     case .head(let head, _):
       let request = Request(
-        head: head, peer: SocketAddress("127.0.0.1:4711")!, content: .ready(body))
+        head: head, peer: SocketAddress(peer)!, content: content)
       return Answer(await api.respond(to: request))
     case .refused(let refusal): return Answer(api.response(to: refusal))
     default: throw BadRequestOfTest(requestLine: requestLine)
@@ -343,6 +366,29 @@ extension SessionSettings {
     settings.lockTimeout = .seconds(60)
     settings.idleInTransactionTimeout = .seconds(60)
     return settings
+  }
+}
+
+extension RateLimitSettings {
+  /// What no test reaches that is about something else.
+  static var wide: RateLimitSettings {
+    var settings = RateLimitSettings()
+    let quota = Quota(1_000_000, per: 1)
+    settings.address = Limits(burst: quota, sustained: quota)
+    settings.key = settings.address
+    settings.credential = settings.address
+    return settings
+  }
+}
+
+/// A clock that stands still until a test moves it.
+final class TestClock: Sendable {
+  private let nanoseconds = Mutex<Int64>(1_000_000_000_000)
+
+  var now: MonotonicInstant { MonotonicInstant(nanoseconds: nanoseconds.withLock { $0 }) }
+
+  func advance(by duration: Duration) {
+    nanoseconds.withLock { $0 += duration.wholeNanoseconds }
   }
 }
 
