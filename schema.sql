@@ -405,3 +405,17 @@ create index idempotency_keys_unkeyed on colophon.idempotency_keys (created_at)
 -- which is skipped when the key has been answered before.
 create domain colophon.open_claim as boolean
   constraint the_key_has_been_answered check (value);
+
+
+-- Compression ---------------------------------------------------------------------------------
+
+-- Where this PostgreSQL was built with LZ4, long texts are compressed by it: several times faster
+-- than its own method for a few bytes more, at every write and at every read.
+do $$
+begin
+  alter table colophon.posts alter column body set compression lz4;
+  alter table colophon.idempotency_keys alter column body set compression lz4;
+exception when feature_not_supported then
+  raise notice 'this PostgreSQL has no LZ4; texts are compressed by its own method';
+end
+$$;

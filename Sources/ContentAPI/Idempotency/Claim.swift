@@ -25,15 +25,16 @@ struct Claim: Sendable {
   func opening(wait: Duration) -> [Call] {
     let id: [Parameter] = [.text(name.scope), .text(name.key)]
     return [
-      Call(Self.prepare, [.text(Self.milliseconds(wait)), .bytes(fingerprint)]),
-      Call(Self.claim, id + [.integer(Int(version))]),
+      Call(
+        Self.claim,
+        id + [.integer(Int(version)), .text(Self.milliseconds(wait)), .bytes(fingerprint)]),
       Call(Self.look, id),
       Call(Self.proceed, id + [.text("\(Self.patience)ms")]),
       Transaction.savepoint,
     ]
   }
 
-  static let openingCount = 5
+  static let openingCount = 4
 
   private static func milliseconds(_ wait: Duration) -> String {
     "\(max(1, wait.wholeNanoseconds / 1_000_000))ms"
@@ -60,9 +61,9 @@ struct Claim: Sendable {
   func finding(_ outcome: Transaction.Outcome) throws -> Finding {
     guard let error = outcome.error, outcome.rows.count < Self.openingCount else { return .ours }
     switch outcome.rows.count {
-    case 1 where error.serverError?.sqlState == "55P03": return .busy
-    case 3 where error.serverError?.constraint == Self.stop:
-      let row = outcome.rows[2]
+    case 0 where error.serverError?.sqlState == "55P03": return .busy
+    case 2 where error.serverError?.constraint == Self.stop:
+      let row = outcome.rows[1]
       if row.isEmpty { return .gone }
       if row.boolean(0, 3) == true { return .expired }
       guard let version = row.integer(0, 4).flatMap(UInt8.init(exactly:)),
@@ -104,25 +105,23 @@ struct Claim: Sendable {
   static let raced = "idempotency_keys_answer"
 
   static let statements = [
-    prepare, claim, look, proceed, keep, keepRendered, touch, compare, status,
+    claim, look, proceed, keep, keepRendered, touch, compare, status,
   ]
 
-  /// $1 how long the claim may wait; $2 what is hashed.
-  private static let prepare = Statement(
-    "idempotency.prepare",
-    """
-    select set_config('lock_timeout', $1::text, true),
-      set_config('colophon.fingerprint', encode(sha256($2::bytea), 'hex'), true)
-    """)
-
-  /// $1 scope, $2 key, $3 version of the fingerprint. Waits for a session that has the same key, until
-  /// it commits (then nothing is inserted) or rolls back.
+  /// $1 scope, $2 key, $3 version of the fingerprint, $4 how long the claim may wait, $5 what is
+  /// hashed; the hash stays at hand for `look`. Waits for a session that has the same key, until it
+  /// commits (then nothing is inserted) or rolls back. How long is set before there is a row to
+  /// insert, and a lock asks for it when it begins to wait.
   private static let claim = Statement(
     "idempotency.claim",
     """
     insert into colophon.idempotency_keys (scope, key, fingerprint_version, fingerprint)
-    values ($1::text, $2::text, $3::smallint,
-      decode(current_setting('colophon.fingerprint'), 'hex'))
+    select $1::text, $2::text, $3::smallint, decode(s.fingerprint, 'hex')
+    from (
+      select set_config('lock_timeout', $4::text, true),
+        set_config('colophon.fingerprint', encode(sha256($5::bytea), 'hex'), true) as fingerprint
+      offset 0
+    ) s
     on conflict do nothing
     """)
 

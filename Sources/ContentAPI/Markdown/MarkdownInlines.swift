@@ -65,8 +65,23 @@ struct MarkdownInlines {
     case UInt8(ascii: "]"): close()
     case UInt8(ascii: "<"): angle()
     case UInt8(ascii: "&"): entity()
-    default: keep(1)
+    default: keepText()
     }
+  }
+
+  /// Keeps what stands here up to the next byte that may be markup.
+  private mutating func keepText() {
+    let text = bytes[(position + 1)...]
+    let end = text.firstIndex { byte in
+      switch byte {
+      case UInt8(ascii: "\\"), UInt8(ascii: "`"), UInt8(ascii: "*"), UInt8(ascii: "_"),
+        UInt8(ascii: "~"), UInt8(ascii: "["), UInt8(ascii: "]"), UInt8(ascii: "!"),
+        UInt8(ascii: "<"), UInt8(ascii: "&"):
+        true
+      default: false
+      }
+    }
+    keep((end ?? bytes.endIndex) - position)
   }
 
   private func peek(_ offset: Int) -> UInt8? {
@@ -118,8 +133,8 @@ extension MarkdownInlines {
     let after = scalar(at: position + count)
     let isBeforeMark = before.isPunctuation
     let isAfterMark = after.isPunctuation
-    let isBeforeSpace = before.properties.isWhitespace
-    let isAfterSpace = after.properties.isWhitespace
+    let isBeforeSpace = before.isWhitespace
+    let isAfterSpace = after.isWhitespace
     let isLeft = !isAfterSpace && (!isAfterMark || isBeforeSpace || isBeforeMark)
     let isRight = !isBeforeSpace && (!isBeforeMark || isAfterSpace || isAfterMark)
     var canOpen = isLeft

@@ -64,8 +64,8 @@ package struct MarkdownText: Sendable, Equatable {
     for index in text.indices {
       let scalars = text[index].unicodeScalars
       guard let first = scalars.first, let last = scalars.last else { break }
-      if index > text.startIndex, !previous.properties.isWhitespace,
-        first.properties.isWhitespace || isWordByItself(first) || isWordByItself(previous)
+      if index > text.startIndex, !previous.isWhitespace,
+        first.isWhitespace || isWordByItself(first) || isWordByItself(previous)
       {
         wordEnd = index
       }
@@ -75,7 +75,7 @@ package struct MarkdownText: Sendable, Equatable {
       previous = last
     }
     var opening = text[..<(wordEnd > text.startIndex ? wordEnd : end)].unicodeScalars
-    while let last = opening.last, last.properties.isWhitespace { opening.removeLast() }
+    while let last = opening.last, last.isWhitespace { opening.removeLast() }
     return String(opening) + "…"
   }
 
@@ -94,7 +94,7 @@ package struct MarkdownText: Sendable, Equatable {
       } else if isWordByItself(scalar) {
         count += 1
         isInWord = false
-      } else if scalar.properties.isWhitespace {
+      } else if scalar.isWhitespace {
         isInWord = false
       } else if !isInWord, scalar.properties.isAlphabetic || scalar.properties.numericType != nil {
         count += 1

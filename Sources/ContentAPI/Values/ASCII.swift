@@ -37,3 +37,10 @@ extension ArraySlice<UInt8> {
     }
   }
 }
+
+extension Unicode.Scalar {
+  /// Unicode's White_Space; for ASCII without a look into its table.
+  var isWhitespace: Bool {
+    isASCII ? value == 32 || (9...13).contains(value) : properties.isWhitespace
+  }
+}

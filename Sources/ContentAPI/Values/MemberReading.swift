@@ -92,7 +92,7 @@ extension MemberReading {
       tell("\(name) may have at most 524288 bytes (512 KiB), it has \(text.utf8.count)", at: [name])
     } else if text.utf8.contains(0) {
       tell("\(name) must not contain the character U+0000", at: [name])
-    } else if !text.unicodeScalars.allSatisfy(\.properties.isWhitespace) {
+    } else if !text.unicodeScalars.allSatisfy(\.isWhitespace) {
       return text
     }
     return nil
@@ -113,7 +113,7 @@ extension MemberReading {
     guard let text = string(name) else { return nil }
     let parts = text.utf8.split(separator: UInt8(ascii: "@"), omittingEmptySubsequences: false)
     let isClean = text.unicodeScalars.allSatisfy {
-      !$0.isControl && !$0.properties.isWhitespace
+      !$0.isControl && !$0.isWhitespace
         && !",;:<>()[]\\\"".unicodeScalars.contains($0)
     }
     guard text.utf8.count <= 254, parts.count == 2, parts.allSatisfy({ !$0.isEmpty }), isClean
@@ -366,8 +366,8 @@ extension String {
 
   /// The text without white space at its ends.
   fileprivate var trimmed: String {
-    guard let first = unicodeScalars.firstIndex(where: { !$0.properties.isWhitespace }),
-      let last = unicodeScalars.lastIndex(where: { !$0.properties.isWhitespace })
+    guard let first = unicodeScalars.firstIndex(where: { !$0.isWhitespace }),
+      let last = unicodeScalars.lastIndex(where: { !$0.isWhitespace })
     else { return "" }
     return String(unicodeScalars[first...last])
   }

@@ -6,7 +6,7 @@ enum WebAddress {
     if text.unicodeScalars.count > 2048 { return "it is longer" }
     for scalar in text.unicodeScalars {
       let isForbidden = scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
-      if isForbidden || scalar.properties.isWhitespace {
+      if isForbidden || scalar.isWhitespace {
         return "spaces and control characters have to be percent-encoded"
       }
       if "\"<>\\`".unicodeScalars.contains(scalar) {
