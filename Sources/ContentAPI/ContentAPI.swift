@@ -2,6 +2,7 @@ import Assets
 package import EventLoop
 package import HTTP
 package import Postgres
+import RateLimits
 import Synchronization
 
 /// The product: every route, and the layers that each request passes, in their order.
@@ -187,25 +188,18 @@ package struct ContentAPI: Responder {
       charge = try limits.admit(.account(principal), cost: cost)
       return .principal(principal)
     case .malformed where route != nil:
-      charge = try limits.admit(.credential(limits.address(of: request)), cost: ClientLimits.badKey)
+      let address = limits.address(of: request)
+      charge = try limits.admit(.credential(address), cost: ClientLimits.badKey)
       throw Problem.unauthorized
-    case .unverified(let key, let isKnown) where route != nil:
-      // One that was good is looked up in any case: bad keys of others at the same address must not
-      // lock it out.
-      if !isKnown {
-        charge = try limits.admit(.credential(limits.address(of: request)), cost: ClientLimits.badKey)
+    case .unverified(let key) where route != nil:
+      switch try await keys.verify(key, from: limits.address(of: request), limits) {
+      case .good(let principal):
+        charge = try limits.admit(.account(principal), cost: cost)
+        return .principal(principal)
+      case .bad(let spent):
+        charge = spent
+        throw Problem.unauthorized
       }
-      let principal: Principal
-      do {
-        principal = try await keys.principal(of: key)
-      } catch let problem as Problem where problem.kind == .unauthorized && isKnown {
-        charge = try limits.admit(.credential(limits.address(of: request)), cost: ClientLimits.badKey)
-        throw problem
-      }
-      if let spent = charge { limits.refund(spent) }
-      charge = nil
-      charge = try limits.admit(.account(principal), cost: cost)
-      return .principal(principal)
     case .none, .malformed, .unverified:
       charge = try limits.admit(.address(limits.address(of: request)), cost: cost)
       return .anonymous

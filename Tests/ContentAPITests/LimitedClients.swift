@@ -44,20 +44,27 @@ import Testing
       #expect(try await admitted(6, of: site, from: "[2001:db8:1:1:ffff::2]:1") == 4)
       #expect(try await admitted(of: site, from: "[2001:db8:1:2::1]:1") == 10)
       var sum = 20
-      for index in 3..<40 { sum += try await admitted(of: site, from: "[2001:db8:1:\(index)::1]:1") }
+      for index in 3..<40 {
+        sum += try await admitted(of: site, from: "[2001:db8:1:\(index)::1]:1")
+      }
       #expect(sum == 160)
       #expect(try await admitted(of: site, from: "[2001:db8:2:1::1]:1") == 10)
     }
   }
 
   @Test func `gain nothing by naming others`() async throws {
-    let lines = (0..<30).map { ["X-Forwarded-For: 198.51.100.\($0)", "Forwarded: for=198.51.100.\($0)"] }
+    let lines = (0..<30).map {
+      ["X-Forwarded-For: 198.51.100.\($0)", "Forwarded: for=198.51.100.\($0)"]
+    }
     let networks = try Self.proxies.map { try NetworkPrefix($0) }
     for header in TrustedProxies.Header.allCases {
       for proxies in [TrustedProxies(header: header), TrustedProxies(networks, header: header)] {
-        try await Site.run(limits: Self.ten, proxies: proxies, clock: TestClock()) { site async throws in
+        try await Site.run(limits: Self.ten, proxies: proxies, clock: TestClock()) {
+          site async throws in
           var sum = 0
-          for fields in lines { sum += try await admitted(1, of: site, fields, from: "192.0.2.1:1") }
+          for fields in lines {
+            sum += try await admitted(1, of: site, fields, from: "192.0.2.1:1")
+          }
           #expect(sum == 10)
           #expect(try await admitted(of: site, from: "198.51.100.1:1") == 10)
         }
@@ -73,11 +80,13 @@ import Testing
       let proxy = "10.0.0.1:1"
       let forged = ["X-Forwarded-For: 203.0.113.9, 192.0.2.1", "X-Forwarded-For: 10.0.0.2"]
       #expect(try await admitted(6, of: site, forged, from: proxy) == 6)
-      #expect(try await admitted(6, of: site, ["X-Forwarded-For: 192.0.2.1"], from: "10.9.9.9:1") == 4)
+      #expect(
+        try await admitted(6, of: site, ["X-Forwarded-For: 192.0.2.1"], from: "10.9.9.9:1") == 4)
       #expect(try await admitted(of: site, from: "192.0.2.1:1") == 0)
       #expect(try await admitted(of: site, ["X-Forwarded-For: ::ffff:192.0.2.1"], from: proxy) == 0)
       #expect(try await admitted(of: site, ["X-Forwarded-For: 203.0.113.9"], from: proxy) == 10)
-      #expect(try await admitted(6, of: site, ["X-Forwarded-For: 2001:db8:1:1::1"], from: proxy) == 6)
+      #expect(
+        try await admitted(6, of: site, ["X-Forwarded-For: 2001:db8:1:1::1"], from: proxy) == 6)
       #expect(try await admitted(of: site, ["X-Forwarded-For: 2001:db8:1:1::2"], from: proxy) == 4)
       // Whoever the proxy does not name well is not told from others whom it does not.
       #expect(try await admitted(3, of: site, ["X-Forwarded-For: nonsense"], from: proxy) == 3)
@@ -137,12 +146,15 @@ import Testing
     }
   }
 
-  @Test func `with a key that was good are not locked out by bad keys at their address`() async throws {
+  @Test func `with a key that was good are not locked out by bad keys at their address`()
+    async throws
+  {
     let clock = TestClock()
     try await Site.run(limits: Self.ten, clock: clock) { site async throws in
       let office = "192.0.2.1:1"
       func ask(_ key: String, from peer: String = office) async throws -> Int {
-        try await site.send("GET /openapi.yaml", ["Authorization: Bearer " + key], from: peer).status
+        try await site.send("GET /openapi.yaml", ["Authorization: Bearer " + key], from: peer)
+          .status
       }
       #expect(try await ask(site.key) == 200)
       #expect(try await ask("stale") == 401)
@@ -169,7 +181,8 @@ import Testing
     }
   }
 
-  @Test func `that come with a good key at once need one look-up and no quota for it`() async throws {
+  @Test func `that come with a good key at once need one look-up and no quota for it`() async throws
+  {
     try await Site.run(limits: Self.ten, clock: TestClock()) { site async throws in
       let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
         for _ in 0..<10 {
@@ -189,7 +202,9 @@ import Testing
       let key = APIKey(random: RandomBytes.make(30)).text
       let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
         for _ in 0..<10 {
-          group.addTask { try await site.get("/openapi.yaml", ["Authorization: Bearer " + key]).status }
+          group.addTask {
+            try await site.get("/openapi.yaml", ["Authorization: Bearer " + key]).status
+          }
         }
         return try await group.reduce(into: []) { $0.append($1) }
       }

@@ -68,7 +68,7 @@ import Testing
         #expect(answer.json["detail"]?.stringValue?.contains("“burst”") == true)
         #expect(answer["Retry-After"] == "4")
         #expect(answer["Cache-Control"] == "no-store")
-        #expect(answer["RateLimit"] == #""burst";r=0;t=4"#)
+        #expect(answer["RateLimit"] == #""burst";r=0;t=4"#, "\(answer.fields)")
         #expect(answer["RateLimit-Policy"] == #""burst";q=10;w=60, "sustained";q=1000;w=3600"#)
         if method != "OPTIONS" {
           #expect(answer["Access-Control-Allow-Origin"] == "*")
@@ -103,7 +103,8 @@ import Testing
         #expect(
           policies == [
             .init(
-              value: .string("burst"), parameters: ["q": .integer(quota), "w": .integer(quota / 10)]),
+              value: .string("burst"),
+              parameters: ["q": .integer(quota), "w": .integer(quota / 10)]),
             .init(
               value: .string("sustained"),
               parameters: ["q": .integer(quota * 10), "w": .integer(quota * 10)]),
@@ -146,20 +147,23 @@ import Testing
       for path in ["/v1/posts", "/v1/posts/a", "/v1/tags", "/openapi.yaml"] {
         let answer = try await site.get(path)
         #expect(answer.status == 200 && answer["RateLimit"] == nil, "\(path)")
-        #expect(answer["RateLimit-Policy"] == nil && answer["Cache-Control"]?.hasPrefix("public") == true)
+        #expect(
+          answer["RateLimit-Policy"] == nil && answer["Cache-Control"]?.hasPrefix("public") == true)
         let same = try await site.get(path, ["If-None-Match: *"])
         #expect(same.status == 304 && same["RateLimit"] == nil && same["RateLimit-Policy"] == nil)
       }
     }
     try await Site.run(limits: nil) { site async throws in
-      for answer in [try await site.get("/none"), try await site.get("/v1/posts", site.authorized)] {
+      for answer in [try await site.get("/none"), try await site.get("/v1/posts", site.authorized)]
+      {
         #expect(answer["RateLimit"] == nil && answer["RateLimit-Policy"] == nil)
       }
     }
   }
 
   @Test func `cost what they cost the server`() async throws {
-    let settings = Self.limits(burst: .init(100_000, per: 1_000), sustained: .init(1_000_000, per: 10))
+    let settings = Self.limits(
+      burst: .init(100_000, per: 1_000), sustained: .init(1_000_000, per: 10))
     try await Site.run(limits: settings, clock: TestClock()) { site async throws in
       try await site.publish("a")
       let type = ["Content-Type: application/json"]
@@ -220,7 +224,9 @@ import Testing
     }
   }
 
-  @Test func `are refused before their content is read, and use no idempotency key up`() async throws {
+  @Test func `are refused before their content is read, and use no idempotency key up`()
+    async throws
+  {
     let clock = TestClock()
     try await Site.run(limits: Self.narrow, clock: clock) { site async throws in
       let lines = site.authorized + ["Content-Type: application/json", "Idempotency-Key: k"]
@@ -234,9 +240,8 @@ import Testing
             return .success(body)
           })
       }
-      for _ in 0..<10 { _ = try await site.get("/none", site.authorized) }
-      // The key is verified by now, or these would be told from others by their address.
       _ = try await site.get("/v1/posts", site.authorized)
+      for _ in 0..<8 { _ = try await site.get("/none", site.authorized) }
       let refused = try await post()
       #expect(refused.status == 429)
       #expect(reads.load(ordering: .relaxed) == 0)

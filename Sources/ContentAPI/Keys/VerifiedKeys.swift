@@ -1,6 +1,7 @@
 import EventLoop
 import HTTP
 import Postgres
+import RateLimits
 
 /// Who calls.
 enum Caller: Sendable {
@@ -56,8 +57,8 @@ enum Credential: Sendable {
   case malformed
   /// It has been looked up in the last eight seconds.
   case verified(Principal)
-  /// It has to be looked up. `isKnown` when it was good once, or somebody is asking already.
-  case unverified(APIKey, isKnown: Bool)
+  /// It has to be looked up.
+  case unverified(APIKey)
 }
 
 /// The keys that this process has found good, for all its loops. A key is looked up once and then
@@ -136,9 +137,10 @@ actor VerifiedKeys: LoopBound {
     case .repeated: return .malformed
     case .one(let text):
       guard let key = Self.bearer(text) else { return .malformed }
-      let found = known.find(key, now: clock())
-      if let found, found.isFresh { return .verified(found.principal) }
-      return .unverified(key, isKnown: found != nil || lookUps[Array(key.text.utf8)] != nil)
+      if let found = known.find(key, now: clock()), found.isFresh {
+        return .verified(found.principal)
+      }
+      return .unverified(key)
     }
   }
 
@@ -149,23 +151,47 @@ actor VerifiedKeys: LoopBound {
     return APIKey(String(parts[1]))
   }
 
-  /// Looks a key up. Throws the same 401 for every one that is not good.
-  func principal(of key: APIKey) async throws -> Principal {
+  /// What came of looking a key up.
+  enum Verdict: Sendable {
+    case good(Principal)
+    /// With what was taken for it.
+    case bad(ClientLimits.Charge?)
+  }
+
+  /// Looks a key up. Before that there must be quota for one that is not good, which is given back
+  /// when it is; else 429 is thrown. A key that was good once is looked up in any case: bad keys of
+  /// others at the same address must not lock it out. Who joins a look-up pays when it has failed.
+  func verify(
+    _ key: APIKey, from address: NetworkAddress, _ limits: ClientLimits
+  ) async throws -> Verdict {
     let text = Array(key.text.utf8)
+    let bad = Client.credential(address)
     if lookUps[text] != nil {
-      return try await withCheckedContinuation { lookUps[text]?.append($0) }.get()
+      do {
+        return .good(try await withCheckedContinuation { lookUps[text]?.append($0) }.get())
+      } catch let problem as Problem where problem.kind == .unauthorized {
+        return .bad(try limits.admit(bad, cost: ClientLimits.badKey))
+      }
     }
-    lookUps[text] = []
     let now = clock()
+    let wasGood = known.find(key, now: now) != nil
+    let charge = wasGood ? nil : try limits.admit(bad, cost: ClientLimits.badKey)
+    lookUps[text] = []
     let result: Result<Principal, any Error>
     do { result = .success(try await lookUp(key)) } catch { result = .failure(error) }
+    let isBad: Bool
     switch result {
-    case .success(let principal): known.insert(key, principal, now: now)
-    case .failure(let problem as Problem) where problem.kind == .unauthorized: known.remove(key)
-    case .failure: break
+    case .success(let principal):
+      isBad = false
+      known.insert(key, principal, now: now)
+    case .failure(let error):
+      isBad = (error as? Problem)?.kind == .unauthorized
+      if isBad { known.remove(key) }
     }
     for waiting in lookUps.removeValue(forKey: text) ?? [] { waiting.resume(returning: result) }
-    return try result.get()
+    if isBad { return .bad(wasGood ? try limits.admit(bad, cost: ClientLimits.badKey) : charge) }
+    if let charge { limits.refund(charge) }
+    return .good(try result.get())
   }
 
   private func lookUp(_ key: APIKey) async throws -> Principal {

@@ -1,3 +1,5 @@
+import RateLimits
+
 /// How much may be asked, of each class of clients: `COLOPHON_RATE_LIMITS`.
 package struct RateLimitSettings: Sendable, Equatable {
   /// Whom a limit counts, by the name that it has in the variable.
@@ -8,14 +10,6 @@ package struct RateLimitSettings: Sendable, Equatable {
     case key
     /// Keys that are not known to be good, by network address.
     case credential
-  }
-
-  /// The two policies of a class, both of which must admit.
-  package enum Policy: String, Sendable, CaseIterable {
-    /// How much at once.
-    case burst
-    /// How much in the long run.
-    case sustained
   }
 
   /// So many tokens in so much time.
