@@ -193,7 +193,7 @@ import Testing
       #expect(statuses == Array(repeating: 200, count: 10))
       // Nothing of the address was spent.
       let bad = try await site.get("/openapi.yaml", ["Authorization: Bearer x"])
-      #expect(bad["RateLimit"]?.hasPrefix(#""burst";r=5;"#) == true)
+      #expect(bad["RateLimit"]?.contains(";r=5;") == true)
     }
   }
 
