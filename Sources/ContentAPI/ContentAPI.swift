@@ -89,6 +89,7 @@ package struct ContentAPI: Responder {
   let outcomes: WriteOutcomes
   private let keys: VerifiedKeys
   private let limits: ClientLimits
+  private let clock: @Sendable () -> MonotonicInstant
   private let crossOrigin: CrossOrigin
   private let requestIDs: RequestIDs
   private let inFlight: KeysInFlight
@@ -99,13 +100,13 @@ package struct ContentAPI: Responder {
   /// - Parameters:
   ///   - publicURL: put before paths in `Location` and `Link`; empty makes them relative.
   ///   - knownKeys, inFlight: one for the whole process, whatever the number of its loops.
-  ///   - clock: what the limits and the trust in keys go by.
+  ///   - clock: what the limits and the trust in keys go by; the loop's without one.
   package init(
     pool: Pool, publicURL: String, crossOrigin: CrossOrigin = .everyone,
     limits: ClientLimits = .none, loop: EventLoop, requestIDs: RequestIDs,
     knownKeys: KnownKeys = KnownKeys(), inFlight: KeysInFlight = KeysInFlight(),
     fingerprints: Fingerprints = .standard,
-    clock: @escaping @Sendable () -> MonotonicInstant = { .now() },
+    clock: (@Sendable () -> MonotonicInstant)? = nil,
     log: @Sendable @escaping (LogEvent) -> Void
   ) {
     posts = Posts(pool: pool, publicURL: publicURL)
@@ -117,6 +118,8 @@ package struct ContentAPI: Responder {
     self.inFlight = inFlight
     self.fingerprints = fingerprints
     waitingRoom = WaitingRoom(inFlight, loop: loop)
+    let clock = clock ?? { loop.now }
+    self.clock = clock
     keys = VerifiedKeys(pool: pool, known: knownKeys, loop: loop, clock: clock)
     self.limits = limits
     self.crossOrigin = crossOrigin
@@ -156,7 +159,7 @@ package struct ContentAPI: Responder {
       if problem.kind == .internalError { log(.internalError(request: id, "\(error)")) }
       response = problem.response(instance: id)
     }
-    if let charge { limits.settle(charge, isShed: isShed, in: &response) }
+    if let charge { limits.settle(charge, isShed: isShed, in: &response, at: clock) }
     crossOrigin.open(&response, to: request.head, of: matched)
     if case .success(.some) = key, let text = request.head.first(of: "idempotency-key") {
       response.fields.append("Idempotency-Key", FieldValue(text))
@@ -185,23 +188,23 @@ package struct ContentAPI: Responder {
     let cost = (route?.cost ?? .item).rawValue
     switch await keys.credential(of: request.head) {
     case .verified(let principal):
-      charge = try limits.admit(.account(principal), cost: cost)
+      charge = try limits.admit(.account(principal), cost: cost, at: clock)
       return .principal(principal)
     case .malformed where route != nil:
       let address = limits.address(of: request)
-      charge = try limits.admit(.credential(address), cost: ClientLimits.badKey)
+      charge = try limits.admit(.credential(address), cost: ClientLimits.badKey, at: clock)
       throw Problem.unauthorized
     case .unverified(let key) where route != nil:
       switch try await keys.verify(key, from: limits.address(of: request), limits) {
       case .good(let principal):
-        charge = try limits.admit(.account(principal), cost: cost)
+        charge = try limits.admit(.account(principal), cost: cost, at: clock)
         return .principal(principal)
       case .bad(let spent):
         charge = spent
         throw Problem.unauthorized
       }
     case .none, .malformed, .unverified:
-      charge = try limits.admit(.address(limits.address(of: request)), cost: cost)
+      charge = try limits.admit(.address(limits.address(of: request)), cost: cost, at: clock)
       return .anonymous
     }
   }

@@ -43,10 +43,8 @@ actor Site: LoopBound {
     on cluster: TestCluster = .shared, _ body: (Site) async throws -> Void
   ) async throws {
     try await places.run {
-      let now: @Sendable () -> MonotonicInstant =
-        if let clock { { clock.now } } else { { .now() } }
       let site = try await Site.open(
-        publicURL: publicURL, ClientLimits(limits, proxies: proxies, clock: now), now, on: cluster)
+        publicURL: publicURL, ClientLimits(limits, proxies: proxies), clock, on: cluster)
       do {
         try await body(site)
       } catch {
@@ -61,7 +59,7 @@ actor Site: LoopBound {
   private static let places = Places(6)
 
   private static func open(
-    publicURL: String, _ limits: ClientLimits, _ clock: @escaping @Sendable () -> MonotonicInstant,
+    publicURL: String, _ limits: ClientLimits, _ clock: TestClock?,
     on cluster: TestCluster
   ) async throws -> Site {
     try await cluster.makeTemplate("content", schema: makeTemplate)
@@ -114,7 +112,7 @@ actor Site: LoopBound {
   private init(
     loop: EventLoop, database: TestDatabase, conninfo: String, connection: Connection,
     keys: [String], publicURL: String, limits: ClientLimits = .none,
-    clock: @escaping @Sendable () -> MonotonicInstant = { .now() }, ownsDatabase: Bool = true,
+    clock: TestClock? = nil, ownsDatabase: Bool = true,
     fingerprints: Fingerprints = .standard, inFlight: KeysInFlight = KeysInFlight()
   ) {
     self.loop = loop
@@ -128,8 +126,12 @@ actor Site: LoopBound {
     api = ContentAPI(
       pool: pool, publicURL: publicURL, limits: limits, loop: loop,
       requestIDs: RequestIDs(seed: [0xab]), inFlight: inFlight, fingerprints: fingerprints,
-      clock: clock,
+      clock: clock.map(Self.now),
       log: { print("log: \($0)") })
+  }
+
+  private static func now(_ clock: TestClock) -> @Sendable () -> MonotonicInstant {
+    { clock.now }
   }
 
   private func becomeReady() async throws {

@@ -170,12 +170,12 @@ actor VerifiedKeys: LoopBound {
       do {
         return .good(try await withCheckedContinuation { lookUps[text]?.append($0) }.get())
       } catch let problem as Problem where problem.kind == .unauthorized {
-        return .bad(try limits.admit(bad, cost: ClientLimits.badKey))
+        return .bad(try limits.admit(bad, cost: ClientLimits.badKey, at: clock))
       }
     }
     let now = clock()
     let wasGood = known.find(key, now: now) != nil
-    let charge = wasGood ? nil : try limits.admit(bad, cost: ClientLimits.badKey)
+    let charge = wasGood ? nil : try limits.admit(bad, cost: ClientLimits.badKey, at: clock)
     lookUps[text] = []
     let result: Result<Principal, any Error>
     do { result = .success(try await lookUp(key)) } catch { result = .failure(error) }
@@ -189,8 +189,10 @@ actor VerifiedKeys: LoopBound {
       if isBad { known.remove(key) }
     }
     for waiting in lookUps.removeValue(forKey: text) ?? [] { waiting.resume(returning: result) }
-    if isBad { return .bad(wasGood ? try limits.admit(bad, cost: ClientLimits.badKey) : charge) }
-    if let charge { limits.refund(charge) }
+    if isBad {
+      return .bad(wasGood ? try limits.admit(bad, cost: ClientLimits.badKey, at: clock) : charge)
+    }
+    if let charge { limits.refund(charge, at: clock) }
     return .good(try result.get())
   }
 

@@ -1,4 +1,4 @@
-package import EventLoop
+import EventLoop
 import HTTP
 package import RateLimits
 
@@ -11,15 +11,9 @@ package struct ClientLimits: Sendable {
   package let limiter: RateLimiter?
   private let policies: Policies
   private let proxies: TrustedProxies
-  private let clock: @Sendable () -> MonotonicInstant
 
-  /// - Parameters:
-  ///   - settings: nil when there are no limits.
-  ///   - clock: what the quotas fill by.
-  package init(
-    _ settings: RateLimitSettings?, proxies: TrustedProxies = TrustedProxies(),
-    clock: @escaping @Sendable () -> MonotonicInstant = { .now() }
-  ) {
+  /// - Parameter settings: nil when there are no limits.
+  package init(_ settings: RateLimitSettings?, proxies: TrustedProxies = TrustedProxies()) {
     limiter = settings.map { settings in
       let random = RandomBytes.make(16).map { UInt64($0) }
       let seed = (random[..<8].reduce(0) { $0 << 8 | $1 }, random[8...].reduce(0) { $0 << 8 | $1 })
@@ -27,11 +21,13 @@ package struct ClientLimits: Sendable {
     }
     policies = Policies(settings ?? RateLimitSettings())
     self.proxies = proxies
-    self.clock = clock
   }
 
   /// Without limits.
   package static let none = ClientLimits(nil)
+
+  /// What quotas fill by. Asked only where something is counted.
+  typealias Clock = @Sendable () -> MonotonicInstant
 
   /// What was taken for a request.
   struct Charge: Sendable {
@@ -50,7 +46,7 @@ package struct ClientLimits: Sendable {
   }
 
   /// Takes `cost` from the client's quota, or throws 429. Nil without limits.
-  func admit(_ client: Client, cost: Int) throws(Problem) -> Charge? {
+  func admit(_ client: Client, cost: Int, at clock: Clock) throws(Problem) -> Charge? {
     guard let limiter else { return nil }
     switch limiter.admit(client, cost: Amount(tokens: cost), now: clock().nanoseconds) {
     case .admitted(let standing): return Charge(client: client, cost: cost, standing: standing)
@@ -75,7 +71,7 @@ package struct ClientLimits: Sendable {
   }
 
   /// Gives back what was taken: it was not used.
-  func refund(_ charge: Charge) {
+  func refund(_ charge: Charge, at clock: Clock) {
     _ = limiter?.refund(charge.client, Amount(tokens: charge.cost), now: clock().nanoseconds)
   }
 
@@ -83,7 +79,7 @@ package struct ClientLimits: Sendable {
   /// be given the same answer.
   ///
   /// - Parameter isShed: the request was refused because this service cannot answer now.
-  func settle(_ charge: Charge, isShed: Bool, in response: inout Response) {
+  func settle(_ charge: Charge, isShed: Bool, in response: inout Response, at clock: Clock) {
     var standing = charge.standing
     let quarters = isShed ? charge.cost * 4 : response.status == 304 ? charge.cost * 3 : 0
     if quarters > 0, let limiter {
