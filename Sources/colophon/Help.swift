@@ -46,7 +46,7 @@ enum Help {
 
       DATABASE_URL               libpq URI or keywords; several hosts for failover (required)
       COLOPHON_LISTEN            address and port (127.0.0.1:8080)
-      COLOPHON_PRIVATE_LISTEN    of /livez and /readyz; keep it private (127.0.0.1:9090)
+      COLOPHON_PRIVATE_LISTEN    of /livez, /readyz, /metrics; private (127.0.0.1:9090)
       COLOPHON_PUBLIC_URL        put before paths in Location and Link (nothing)
       COLOPHON_CORS_ORIGINS      whose pages may read it in a browser: *, off, or a list (*)
       COLOPHON_TRUSTED_PROXIES   addresses and networks that may name a client (none)

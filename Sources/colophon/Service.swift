@@ -50,7 +50,7 @@ struct Service {
     do {
       privateServer = try await Server.start(
         on: configuration.privateListen, loops: [loops[0]]
-      ) { _ in PrivateAPI(pools: pools, draining: draining) }
+      ) { _ in PrivateAPI(pools: pools, draining: draining, inFlight: inFlight) }
       server = try await Server.start(on: configuration.listen, loops: loops) {
         apis[ObjectIdentifier($0)]!
       }

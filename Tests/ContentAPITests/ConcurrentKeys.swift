@@ -166,6 +166,58 @@ import Testing
     }
   }
 
+  @Test func `keep one connection busy and nobody else waiting`() async throws {
+    try await Site.run { site in
+      try await site.publish("a")
+      // On two servers, so that one of the writes waits in the database for the other.
+      try await site.withReplica { other in
+        let holder = try await holding(postLock("a"), site)
+        async let first = other.put("a", json: Self.json, Self.key)
+        try await eventually(site) { try await blocked(site) == 1 }
+        let answers = try await withThrowingTaskGroup(of: Answer.self) { group in
+          for _ in 0...KeysInFlight.maximumWaiting {
+            group.addTask { try await site.put("a", json: Self.json, Self.key) }
+          }
+          try await eventually(site) {
+            guard site.inFlight.waiting == KeysInFlight.maximumWaiting else { return false }
+            return try await blocked(site) == 2
+          }
+          // One connection of each server, as soon as those that were just opened have come to rest.
+          try await eventually(site) {
+            try await site.value(
+              """
+              select count(*)::text from pg_stat_activity
+              where datname = current_database() and usename = $1::text and state <> 'idle'
+              """, [.text(Site.role)]) == "2"
+          }
+          var (worst, number) = (Duration.zero, 0)
+          while site.inFlight.waiting == KeysInFlight.maximumWaiting, number < 20 {
+            let start = MonotonicInstant.now()
+            number += 1
+            #expect(try await site.get("/v1/posts").status == 200)
+            #expect(try await site.get("/v1/posts/a").status == 200)
+            #expect(try await site.put("b\(number)", json: Self.json).status == 201)
+            let fresh = ["Idempotency-Key: fresh-\(number)"]
+            #expect(try await site.put("c\(number)", json: Self.json, fresh).status == 201)
+            worst = max(worst, MonotonicInstant.now() - start)
+          }
+          #expect(number > 1)
+          // What this must find takes as long as the others wait: two or three seconds.
+          #expect(worst < .seconds(1))
+          try await holder.script("rollback")
+          var answers: [Answer] = []
+          for try await answer in group { answers.append(answer) }
+          return answers
+        }
+        let body = try await first.body
+        #expect(answers.count == KeysInFlight.maximumWaiting + 1)
+        #expect(answers.allSatisfy { $0.status == 200 && $0.body == body })
+        #expect(answers.allSatisfy { $0["Idempotent-Replayed"] == "true" })
+        await holder.close()
+      }
+    }
+  }
+
   @Test func `replay without waiting for a row that a stranger has locked`() async throws {
     try await Site.run { site in
       try await site.publish("a")
