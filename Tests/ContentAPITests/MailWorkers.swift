@@ -268,6 +268,26 @@ import Testing
     }
   }
 
+  @Test func `pass over a mail that another one is just taking`() async throws {
+    try await Site.run { site in
+      try await FakeSendmail.run { sendmail in
+        let taken = try await site.orderMail(to: "ada@example.org")
+        try await letComeDue(site)
+        try await site.orderMail(to: "eve@example.org")
+        try await letComeDue(site, plusSeconds: 2)
+        let other = try await site.connect()
+        _ = try await other.query("begin")
+        _ = try await other.query(
+          "select from colophon.mails where id = $1::uuid for update", [.text(taken)])
+        let worker = try site.worker(.sendmail(path: sendmail.path))
+        #expect(try await worker.handOverNext())
+        #expect(try await worker.handOverNext() == false)
+        #expect(try sendmail.mails().map { $0["To"] } == ["eve@example.org"])
+        await other.close()
+      }
+    }
+  }
+
   @Test func `leave a mail to others only when the lease is over`() async throws {
     try await Site.run { site in
       try await FakeSendmail.run { sendmail in
