@@ -16,8 +16,8 @@ struct Serve {
       mail = .sendmail(path: configuration.sendmail)
       if !Files.isExecutable(configuration.sendmail) {
         Terminal.note(
-          "colophon: \(configuration.sendmail) is no program yet; mails wait until it is one, or "
-            + "COLOPHON_SENDMAIL names another")
+          "colophon: \(configuration.sendmail) is no program; handing mails over fails until it is "
+            + "one, or COLOPHON_SENDMAIL names another")
       }
     } else {
       Terminal.note(

@@ -30,6 +30,7 @@ struct Service {
     let requestIDs = RequestIDs(seed: RandomBytes.make(10))
     let log = Log()
     let inFlight = KeysInFlight()
+    let mailCounts = mail == nil ? nil : MailCounts()
     var pools: [Pool] = []
     var contentAPIs: [ObjectIdentifier: ContentAPI] = [:]
     for loop in loops {
@@ -50,7 +51,9 @@ struct Service {
     do {
       privateServer = try await Server.start(
         on: configuration.privateListen, loops: [loops[0]]
-      ) { _ in PrivateAPI(pools: pools, draining: draining, inFlight: inFlight) }
+      ) { _ in
+        PrivateAPI(pools: pools, draining: draining, inFlight: inFlight, mails: mailCounts)
+      }
       server = try await Server.start(on: configuration.listen, loops: loops) {
         apis[ObjectIdentifier($0)]!
       }
@@ -64,7 +67,8 @@ struct Service {
       MailWorker(
         pool: pools[0], transport: transport,
         sender: try configuration.mailFrom ?? MailAddress("newsletter@example.com"),
-        publicURL: configuration.publicURL ?? "http://\(server.address)"
+        publicURL: configuration.publicURL ?? "http://\(server.address)",
+        counts: mailCounts ?? MailCounts()
       ) { log.write($0) }
     }
     if let worker {

@@ -246,6 +246,11 @@ extension TheProgram {
         #expect(
           await stage.comesToHold { served.program.errors.contains("dead after 12 attempts") })
 
+        #expect(
+          try await stage.comesToHold {
+            try await stage.get(served.health, "/metrics").text.contains("colophon_mails_dead 1\n")
+          })
+
         let list = try await stage.run(["mail", "list"], environment)
         #expect(list.exit == .status(0) && list.errors == "")
         let columns = list.output.split(separator: "\n").map { $0.split(separator: "\t") }

@@ -1,5 +1,5 @@
--- From version 2 to version 3: compression. A program of version 2 knows none of this and goes on
--- working beside it.
+-- From version 2 to version 3: compression, and newsletter sign-up with its mail. A program of
+-- version 2 knows none of this and goes on working beside it.
 
 -- Where this PostgreSQL was built with LZ4, long texts are compressed by it: several times faster
 -- than its own method for a few bytes more, at every write and at every read.

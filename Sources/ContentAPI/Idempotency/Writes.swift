@@ -118,7 +118,9 @@ struct Writes: Sendable {
         }
         guard isReplay, unknown > 0 else { return (answer, isReplay) }
         try await confirm(claim, deadline)
-        return (claim.name.scope == WriteName.unkeyed ? sent ?? answer : answer, false)
+        if claim.name.scope == WriteName.unkeyed { return (sent ?? answer, false) }
+        // Its own COMMIT came to nothing when the answer is another's, who has the key since.
+        return (answer, sent.map { $0 != answer } ?? false)
       } catch let other as OtherVersion {
         try await compare(claim, other, call, deadline)
         return (other.answer, unknown == 0)

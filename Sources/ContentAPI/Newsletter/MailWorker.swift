@@ -12,28 +12,35 @@ package actor MailWorker: LoopBound {
   private let transport: MailTransport
   private let sender: MailAddress
   private let publicURL: String
+  private let counts: MailCounts
   private let log: @Sendable (MailEvent) -> Void
   private var isFinishing = false
   private var inHand = 0
   private var nextCleaning = MonotonicInstant(nanoseconds: 0)
+  private var nextCount = MonotonicInstant(nanoseconds: 0)
 
   /// How long it rests when nothing is due.
   package static let rest = Duration.seconds(1)
   private static let cleaningInterval = Duration.seconds(600)
+  private static let countInterval = Duration.seconds(5)
 
   /// - Parameters:
   ///   - pool: of a loop whose thread lives as long as the process.
   ///   - publicURL: what links begin with, without a slash at its end.
   package init(
     pool: Pool, transport: MailTransport, sender: MailAddress, publicURL: String,
-    log: @Sendable @escaping (MailEvent) -> Void
+    counts: MailCounts = MailCounts(), log: @Sendable @escaping (MailEvent) -> Void
   ) {
     loop = pool.loop
     outbox = Outbox(pool: pool)
     self.transport = transport
     self.sender = sender
     self.publicURL = publicURL
-    self.log = log
+    self.counts = counts
+    self.log = { event in
+      counts.count(event)
+      log(event)
+    }
   }
 
   /// Goes on until it is told to finish or the pool is closed. Called twice, it has two mails in
@@ -42,6 +49,7 @@ package actor MailWorker: LoopBound {
     while !isFinishing {
       do {
         if try await handOverNext() { continue }
+        try await countNowAndThen()
         try await cleanNowAndThen()
       } catch .unavailable("closing") {
         return
@@ -136,6 +144,13 @@ package actor MailWorker: LoopBound {
         await loop.sleep(for: Self.rest)
       }
     }
+  }
+
+  private func countNowAndThen() async throws(PostgresError) {
+    guard .now() >= nextCount else { return }
+    nextCount = .now() + Self.countInterval
+    let (waiting, dead) = try await outbox.standing()
+    counts.setStanding(waiting: waiting, dead: dead)
   }
 
   private func cleanNowAndThen() async throws(PostgresError) {

@@ -87,6 +87,12 @@ package struct Outbox: Sendable {
         ]))
   }
 
+  /// How many mails wait, and how many are dead.
+  func standing() async throws(PostgresError) -> (waiting: Int, dead: Int) {
+    let rows = try await ask(Call(Self.standing))
+    return (rows.integer(0, 0) ?? 0, rows.integer(0, 1) ?? 0)
+  }
+
   /// Takes away links that expired a month ago; until then their page can say so.
   func clean() async throws(PostgresError) {
     while try await ask(Call(Self.clean)).affected == Self.batch {}
@@ -98,7 +104,7 @@ package struct Outbox: Sendable {
 
   private static let batch = 500
 
-  static let statements = [take, withdraw, sent, failed, clean]
+  static let statements = [take, withdraw, sent, failed, standing, clean]
 
   /// A mail that was ordered this moment is left for a moment, so that nothing happens while the
   /// answer to a sign-up waits: its time would tell that there is a mail.
@@ -146,6 +152,13 @@ package struct Outbox: Sendable {
       next_attempt_at = colophon.clock() + $4::bigint * interval '1 millisecond',
       dead_at = case when $4::bigint is null then colophon.clock() end
     where m.id = $1::uuid and m.attempts = $2::integer and m.next_attempt_at is not null
+    """)
+
+  private static let standing = Statement(
+    "mails.standing",
+    """
+    select (select count(*) from colophon.mails m where m.next_attempt_at is not null),
+      (select count(*) from colophon.mails m where m.dead_at is not null)
     """)
 
   private static let clean = Statement(
