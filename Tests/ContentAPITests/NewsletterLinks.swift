@@ -103,7 +103,7 @@ import Testing
       for token in tokens {
         let answer = try await site.press("/newsletter/unsubscribe" + token)
         #expect(answer.status == 200, "\(token)")
-        #expect(answer.text.contains("works no more"))
+        #expect(answer.text.contains("no longer works"))
       }
       #expect(try await site.status(of: "a@example.com") == "pending")
     }
@@ -223,11 +223,8 @@ import Testing
           page["Content-Security-Policy"]
             == "default-src 'none'; style-src 'sha256-\(digest)='; form-action 'self'; "
             + "base-uri 'none'; frame-ancestors 'none'")
-        for forbidden in ["<script", "<link", "<img", " on", " style=", "url(", "http", "<b>"] {
-          #expect(
-            !html.replacing(" once", with: "").replacing(" only", with: "")
-              .replacing(" one", with: "").contains(forbidden) || forbidden == " on",
-            "\(forbidden)")
+        for forbidden in ["<script", "<link", "<img", " style=", "url(", "http", "<b>"] {
+          #expect(!html.contains(forbidden), "\(forbidden)")
         }
         #expect(html.matches(of: /<form method="post">/).count == buttons)
         #expect(html.matches(of: /<button type="submit">/).count == buttons)
@@ -237,7 +234,7 @@ import Testing
       }
       #expect(
         pages[0].0.text.contains("“&lt;b&gt;R&amp;D&#39;s &quot;Letters&quot;” is sent to"))
-      #expect(pages[0].0.text.contains("(once a month)"))
+      #expect(pages[0].0.text.contains("<p>How often: once a month</p>"))
       #expect(pages[0].0.text.contains("Close this page: nothing will be sent."))
     }
   }

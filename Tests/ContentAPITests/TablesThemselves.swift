@@ -48,6 +48,73 @@ import Testing
     }
   }
 
+  @Test func `refuse subscribers, links and mails that break a rule`() async throws {
+    let id = "'00000000-0000-7000-8000-000000000001'"
+    let subscription = ["id": id, "email": "'a@b.co'", "address": "'a@b.co'"]
+    let token = [
+      "digest": "sha256('')", "subscription_id": id, "purpose": "'confirm'",
+      "expires_at": "colophon.clock()",
+    ]
+    let digest = String(repeating: "0", count: 62)
+    let cases: [(String, [String: String], String, String, String)] = [
+      ("subscriptions", subscription, "email", "'a@b@c.co'", "subscriptions_email_form"),
+      ("subscriptions", subscription, "email", "e'a@b.co\\r\\nBcc:x'", "subscriptions_email_form"),
+      ("subscriptions", subscription, "email", "'a@b.co,c@d.co'", "subscriptions_email_form"),
+      ("subscriptions", subscription, "email", "'A <a@b.co>'", "subscriptions_email_form"),
+      (
+        "subscriptions", subscription, "email", "'a@' || repeat('b', 253)",
+        "subscriptions_email_size"
+      ),
+      ("subscriptions", subscription, "address", "'a'", "subscriptions_address_size"),
+      ("subscriptions", subscription, "status", "'gone'", "subscriptions_status"),
+      ("subscriptions", subscription, "status", "'active'", "subscriptions_active_is_confirmed"),
+      (
+        "subscriptions", subscription, "status", "'unsubscribed'",
+        "subscriptions_unsubscribed_has_date"
+      ),
+      ("subscriptions", subscription, "source", "repeat('s', 101)", "subscriptions_source_length"),
+      ("subscriptions", subscription, "address", "'taken@b.co'", "subscriptions_address_unique"),
+      ("subscription_tokens", token, "digest", "'\\x\(digest)'", "subscription_tokens_digest_size"),
+      ("subscription_tokens", token, "purpose", "'any'", "subscription_tokens_purpose"),
+      ("mails", ["subscription_id": id], "kind", "'any'", "mails_kind"),
+      ("mails", ["subscription_id": id], "attempts", "-1", "mails_attempts"),
+      ("mails", ["subscription_id": id], "sent_at", "colophon.clock()", "mails_state"),
+      ("mails", ["subscription_id": id], "next_attempt_at", "null", "mails_state"),
+      ("mails", ["subscription_id": id], "failure", "repeat('f', 301)", "mails_failure_length"),
+      (
+        "mails", ["subscription_id": id], "id", "(select id from colophon.mails)", "mails_id_unique"
+      ),
+    ]
+    try await Site.run { site in
+      try await site.sql(
+        """
+        with s as (
+          insert into colophon.subscriptions (email, address) values ('taken@b.co', 'taken@b.co')
+          returning id
+        )
+        insert into colophon.mails (subscription_id) select id from s
+        """)
+      for (table, row, column, value, constraint) in cases {
+        var values = row
+        values[column] = value
+        let columns = values.keys.sorted()
+        let error = await refusal(
+          of: """
+            insert into colophon.\(table) (\(columns.joined(separator: ", ")))
+            values (\(columns.map { values[$0] ?? "" }.joined(separator: ", ")))
+            """, on: site)
+        #expect(error?.constraint == constraint, "\(column) \(value)")
+      }
+      let names = try await site.value(
+        """
+        select string_agg(conname, ' ' order by conname collate "C") from pg_constraint
+        where conrelid in ('colophon.subscriptions'::regclass, 'colophon.mails'::regclass,
+          'colophon.subscription_tokens'::regclass) and contype in ('c', 'u')
+        """)
+      #expect(names == Set(cases.map(\.4)).sorted().joined(separator: " "), "all of them are tried")
+    }
+  }
+
   private func refusal(of sql: String, on site: Site) async -> ServerError? {
     do {
       try await site.sql(sql)

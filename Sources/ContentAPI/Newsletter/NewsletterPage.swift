@@ -116,12 +116,15 @@ extension ResponseFields {
   }
 }
 
-// What the pages say. `name` is the newsletter's own, perhaps with how often it comes.
+// What the pages say.
 extension NewsletterPage {
   static let thanks = NewsletterPage(
     "One more step",
     [
-      "Look into your mail. If your address is not subscribed yet, a message with a link is on its way. The newsletter comes only after you have opened that link and pressed the button there.",
+      """
+      Look into your mail. If your address is not subscribed yet, a message with a link is on its \
+      way. The newsletter comes only after you have opened that link and pressed the button there.
+      """,
       "Nothing there? Look among the unwanted mail, or sign up again in an hour.",
     ])
 
@@ -130,13 +133,13 @@ extension NewsletterPage {
     let details =
       problem.faults.isEmpty
       ? [problem.detail] : problem.faults.map { Self.sentence($0.detail) }
+    let advice =
+      problem.kind.status >= 500
+      ? "Try it again in a moment."
+      : "Go back, correct it and send the form again. You are not signed up yet."
     self.init(
       problem.kind == .invalidContent ? "This could not be taken" : "This did not work",
-      details + [
-        problem.kind.status >= 500
-          ? "Try it again in a moment."
-          : "Go back, correct it and send the form again. You are not signed up yet."
-      ])
+      details + [advice])
   }
 
   private static func sentence(_ clause: String) -> String {
@@ -146,42 +149,50 @@ extension NewsletterPage {
 
   static func invitation(_ newsletter: NewsletterName) -> NewsletterPage {
     NewsletterPage(
-      "Subscribe to \(newsletter.inHeading)?",
+      "Subscribe to \(newsletter.text)?",
       [
-        "Press the button, and from then on \(newsletter.inText) is sent to the address that our message with this link went to\(newsletter.rhythm). You can unsubscribe at any time by the link in each mail.",
-        "You did not ask for this? Close this page: nothing will be sent.",
-      ], button: "Yes, subscribe me")
+        """
+        Press the button, and from then on \(newsletter.text) is sent to the address that this \
+        link was mailed to. You can unsubscribe at any time by the link in each mail.
+        """
+      ] + newsletter.rhythm + ["You did not ask for this? Close this page: nothing will be sent."],
+      button: "Yes, subscribe me")
   }
 
   static func confirmed(_ newsletter: NewsletterName) -> NewsletterPage {
     NewsletterPage(
       "You are subscribed",
-      [
-        "Your address is confirmed: \(newsletter.inText) will be sent to it\(newsletter.rhythm). There is nothing more to do, and you can close this page."
-      ])
+      ["Your address is confirmed: \(newsletter.text) will be sent to it."] + newsletter.rhythm
+        + ["There is nothing more to do, and you can close this page."])
   }
 
   static func spent(_ newsletter: NewsletterName) -> NewsletterPage {
     NewsletterPage(
       "This link has been used",
       [
-        "You confirmed with it earlier and have unsubscribed since, so nothing was changed: \(newsletter.inText) is not sent to you.",
+        """
+        You confirmed earlier and have unsubscribed since, so nothing was changed: \
+        \(newsletter.text) is not sent to you.
+        """,
         "To get it again, sign up once more; a new message with a new link will come.",
       ])
   }
 
   static let expired = NewsletterPage(
-    "This link works no more",
+    "This link no longer works",
     [
       "It is older than seven days, or not all of it has arrived here. Nothing was changed.",
-      "Sign up once more, and a message with a new link will come. If you copied the link, copy all of it.",
+      """
+      Sign up once more, and a message with a new link will come. If you copied the link, copy all \
+      of it.
+      """,
     ])
 
   static func farewell(_ newsletter: NewsletterName) -> NewsletterPage {
     NewsletterPage(
-      "Unsubscribe from \(newsletter.inHeading)?",
+      "Unsubscribe from \(newsletter.text)?",
       [
-        "Press the button, and no more mail is sent to the address that the message with this link went to.",
+        "Press the button, and no more mail is sent to the address that this link was mailed to.",
         "You want to stay? Close this page: nothing is changed.",
       ], button: "Unsubscribe me")
   }
@@ -189,32 +200,31 @@ extension NewsletterPage {
   static func unsubscribed(_ newsletter: NewsletterName) -> NewsletterPage {
     NewsletterPage(
       "You are unsubscribed",
-      [
-        "\(newsletter.inOpening) is not sent to you any more. To get it again, sign up once more."
-      ])
+      ["No more mail comes from \(newsletter.text). To get it again, sign up once more."])
   }
 
   static let expiredFarewell = NewsletterPage(
-    "This link works no more",
+    "This link no longer works",
     [
-      "It is older than a year, its subscription has been erased, or not all of it has arrived here. Nothing was changed.",
-      "Take the link in the newest mail that you got. If you copied the link, copy all of it.",
+      """
+      It is older than a year, its subscription has been erased, or not all of it has arrived \
+      here. Nothing was changed.
+      """,
+      """
+      Take the link in the newest mail that you got. If you copied the link, copy all of it.
+      """,
     ])
 }
 
 /// How the pages speak of the newsletter.
 struct NewsletterName: Sendable {
-  private let name: String?
-  private let frequency: String?
+  /// Its name in quotes; before it has one, what it is.
+  let text: String
+  /// A paragraph on how often it comes, in the writer's words, or none.
+  let rhythm: [String]
 
   init(_ name: String?, frequency: String?) {
-    self.name = name.flatMap { $0.isEmpty ? nil : $0 }
-    self.frequency = frequency
+    text = name.flatMap { $0.isEmpty ? nil : "“\($0)”" } ?? "the newsletter"
+    rhythm = frequency.map { ["How often: \($0)"] } ?? []
   }
-
-  var inHeading: String { name ?? "the newsletter" }
-  var inText: String { name.map { "“\($0)”" } ?? "the newsletter" }
-  var inOpening: String { name.map { "“\($0)”" } ?? "The newsletter" }
-  /// As the writer put it, for the end of a sentence.
-  var rhythm: String { frequency.map { " (\($0))" } ?? "" }
 }

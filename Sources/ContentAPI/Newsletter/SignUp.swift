@@ -3,8 +3,8 @@ import HTTP
 import JSON
 import Postgres
 
-/// `POST /v1/newsletter/subscriptions`: somebody asks for the newsletter, or asks for it in the name
-/// of somebody else, or is a program that fills in every form it finds.
+/// `POST /v1/newsletter/subscriptions`: somebody asks for the newsletter, or asks for it in the
+/// name of somebody else, or is a program that fills in every form it finds.
 ///
 /// Whatever is known of the address, the answer is one and the same, after the same work in the
 /// database, and at the next multiple of 50 ms after the request was there. Otherwise anyone could

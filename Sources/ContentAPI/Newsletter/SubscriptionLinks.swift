@@ -57,9 +57,9 @@ extension Subscriptions {
 
   // POST /newsletter/unsubscribe
 
-  /// The button of the page, and that of a mail program (RFC 8058). The link says all that has to be
-  /// known, so whatever content comes with it does, or none. 200 for any token: a program that gets
-  /// another answer can do nothing about it.
+  /// The button of the page, and that of a mail program (RFC 8058). The link says all that has to
+  /// be known, so whatever content comes with it does, or none. 200 for any token: a program that
+  /// gets another answer can do nothing about it.
   func unsubscribe(_ call: RouteCall) async throws -> Response {
     let digest = try await token(of: call).digest
     let response = try await Writes(pool: pool).transaction(call) { write in

@@ -40,8 +40,8 @@ extension Subscriptions {
     ).answer(to: call.head)
   }
 
-  /// How many lines a CSV has at most, and when no limit is asked for: the whole list of most, in 10 MB at the
-  /// most. `Link` leads to the rest.
+  /// How many lines a CSV has at most, and when no limit is asked for: the whole list of most
+  /// newsletters, in some 10 MB. `Link` leads to the rest.
   static let wholeList = 50_000
 
   static let list = SubscriptionList()
@@ -113,8 +113,9 @@ struct SubscriptionList: Sendable {
     #""id","email","status","source","created_at","confirmed_at","unsubscribed_at""#
     + "' || e'\\r\\n"
 
-  /// RFC 4180, every cell quoted. Strangers write `email` and `source`; a spreadsheet would take for a
-  /// formula what begins with one of = + - @, a tab or a line break, so an apostrophe comes in front.
+  /// RFC 4180, every cell quoted. Strangers write `email` and `source`; a spreadsheet would take for
+  /// a formula what begins with one of = + - @, a tab or a line break, so an apostrophe comes in
+  /// front.
   private static let line = """
     '"' || p.id || '",' || \(cell("p.email")) || ',"' || p.status || '",' || \(cell("p.source"))
       || ',"' || colophon.rfc3339(p.created_at) || '","'
