@@ -7,19 +7,18 @@ import Synchronization
 /// have parts of their own: no number of addresses takes room from them. Memory is below 4 MiB from
 /// the start and stays there.
 package final class RateLimiter: Sendable {
-  private let addresses: InlineArray<16, Mutex<Shard>>
-  private let accounts: InlineArray<16, Mutex<Shard>>
+  private let addresses: InlineArray<16, Mutex<BucketTable>>
+  private let accounts: InlineArray<16, Mutex<BucketTable>>
   private let hash: KeyedHash
 
   /// - Parameter seed: random, a secret of the process.
   package init(_ limits: ClassLimits, seed: (UInt64, UInt64)) {
-    let hash = KeyedHash(seed: seed)
-    self.hash = hash
+    hash = KeyedHash(seed: seed)
     addresses = InlineArray { _ in
-      Mutex(Shard(sets: 512, width: 512, limits: limits, hash: hash))
+      Mutex(BucketTable(sets: 512, width: 512, limits: limits, seed: seed))
     }
     accounts = InlineArray { _ in
-      Mutex(Shard(sets: 64, width: 64, limits: limits, hash: hash))
+      Mutex(BucketTable(sets: 64, width: 64, limits: limits, seed: seed))
     }
   }
 
