@@ -45,7 +45,7 @@ package struct Replica: Sendable {
   private var sentAll = false
   /// A newcomer keeps what it has taken to itself until the others have taken note of it: so it
   /// stays within U as a whole.
-  package private(set) var isNew = true
+  private var isNew = true
 
   private struct Member: Sendable {
     let id: UInt64
@@ -64,6 +64,9 @@ package struct Replica: Sendable {
 
   /// Whether a report may begin: only one is under way at a time.
   package var isIdle: Bool { sentAt == nil }
+
+  /// Whether its reports have lines: not a newcomer's.
+  package var reports: Bool { !isNew }
 
   /// What a table should do because of an answer.
   package enum Effect: Sendable, Equatable {
