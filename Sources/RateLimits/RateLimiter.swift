@@ -88,7 +88,8 @@ extension RateLimiter {
   /// Whether it is known with whom the limits are shared.
   package var isReady: Bool { link.withLock { $0.replica?.isReady ?? true } }
 
-  /// Whether a client has come so near to U that its report should not wait for its time.
+  /// Whether the next report should not wait for its time: a client has come near to U, or the
+  /// others wait for word of this replica.
   package var isReportUrgent: Bool { urgent.load(ordering: .relaxed) }
 
   /// What to report, lines in no order; nil while a report is under way, and for a process that
@@ -128,6 +129,7 @@ extension RateLimiter {
         let effect = link.replica?.answered(answer, now: now), let replica = link.replica
       else { return false }
       obey(replica.regime)
+      if replica.isHasty { urgent.store(true, ordering: .relaxed) }
       var line = 0
       for part in 0..<2 * Self.parts {
         table(part) { table in

@@ -41,6 +41,8 @@ package struct Replica: Sendable {
   private var epoch: UInt64 = 0
   /// Whether there is something that the others must know before it counts as settled.
   private var owes = false
+  /// Whether the next report should not wait: the others wait to hear that this one is settled.
+  package private(set) var isHasty = false
   /// Whether the report under way leaves nothing of that behind.
   private var sentAll = false
   /// A newcomer keeps what it has taken to itself until the others have taken note of it: so it
@@ -88,6 +90,7 @@ package struct Replica: Sendable {
   package mutating func begin(isComplete: Bool, now: Int64) -> Heading {
     if now >= regime.boundUntil { owes = true }
     let isSettled = answeredAt != nil && !owes
+    isHasty = false
     sentAt = now
     sentAll = isComplete
     sentSettled = isSettled
@@ -109,6 +112,7 @@ package struct Replica: Sendable {
     if now >= regime.boundUntil {
       regime.absences &+= 1
     } else if sentAll {
+      isHasty = owes
       owes = false
     }
     answeredAt = now

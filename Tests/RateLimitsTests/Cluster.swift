@@ -1,7 +1,7 @@
 import RateLimits
 
 /// Replicas, a database and one client in simulated time: whatever happens comes from a seed.
-struct Cluster {
+struct Cluster: Sendable {
   private(set) var now: Int64
   private(set) var stations: [Station] = []
   private var ledger = Ledger(epoch: 1)
@@ -18,9 +18,10 @@ struct Cluster {
   private(set) var burst: Judge
   private(set) var sustained: Judge
   private(set) var admitted: Int64 = 0
-  private(set) var asked: Int64 = 0
+  /// What reports have carried.
+  private(set) var lines = 0
 
-  struct Network {
+  struct Network: Sendable {
     var latency = 1...5
     /// Per mille of messages that take up to a second.
     var slow = 0
@@ -29,7 +30,7 @@ struct Cluster {
   }
 
   /// One replica and its table.
-  struct Station {
+  struct Station: Sendable {
     var replica: Replica
     var table: BucketTable
     /// Its clock less the true time.
@@ -74,7 +75,7 @@ struct Cluster {
   }
 
   /// Follows what has been admitted: the most that any window has had over the rate.
-  struct Judge {
+  struct Judge: Sendable {
     private let interval: Int64
     private var deficit: Int64 = 0
     private var last: Int64 = 0
@@ -92,7 +93,7 @@ struct Cluster {
     }
   }
 
-  private enum Kind {
+  private enum Kind: Sendable {
     case tick(Int)
     case arrival(Int, Report, number: UInt64, back: Int64, isAnswerLost: Bool)
     case answer(Int, Answer, number: UInt64)
@@ -104,7 +105,7 @@ struct Cluster {
     case step(Int64)
   }
 
-  private struct Event {
+  private struct Event: Sendable {
     let time: Int64
     let order: UInt64
     let kind: Kind
@@ -177,6 +178,7 @@ struct Cluster {
     case .answer(let index, let answer, let number):
       if stations[index].awaits(number) {
         stations[index].finish(answer, now: now + stations[index].offset)
+        if stations[index].replica.isHasty { report(index) }
       }
     case .failure(let index, let number, let isUnknown):
       if stations[index].awaits(number) {
@@ -214,6 +216,7 @@ struct Cluster {
     guard stations[index].replica.isIdle else { return }
     let report = stations[index].begin(now: now + stations[index].offset)
     let number = stations[index].number
+    lines += report.lines.count
     let there = latency()
     if there < Replica.patience && !random.happens(network.lost) {
       schedule(
@@ -234,7 +237,6 @@ struct Cluster {
     else { return }
     let local = now + stations[index].offset
     for _ in 0..<count {
-      asked += Int64(cost)
       guard
         case .admitted = stations[index].table.admit(
           client, nil, Amount(tokens: cost), now: local)
