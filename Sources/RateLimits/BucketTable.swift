@@ -39,6 +39,9 @@ package struct BucketTable: Sendable {
     dirty.reserveCapacity(sets * ways)
   }
 
+  /// The number of no absence, or of one in 65,536.
+  static let never: UInt16 = .max
+
   /// One client's buckets and what has been taken from them since the last report: 40 bytes.
   struct Entry: Sendable {
     var high: UInt64 = 0
@@ -50,7 +53,7 @@ package struct BucketTable: Sendable {
     var mark: UInt8 = 0
     var flags: UInt8 = 0
     /// In which absence it was last withdrawn.
-    var absence: UInt16 = 0
+    var absence = BucketTable.never
 
     /// It stands in `dirty`.
     static let dirty: UInt8 = 1
@@ -112,7 +115,7 @@ package struct BucketTable: Sendable {
     }
     var bucket = sketch.bucket(hash)
     if vacancy >= 0 {
-      bucket = withdrawn(bucket, client, 0, absence: regime.absences &- 1, now: now)
+      bucket = withdrawn(bucket, client, 0, absence: Self.never, now: now)
       return Found(
         client: client, hash: hash, place: .vacancy(vacancy), bucket: bucket,
         shares: regime.shares(now: now))
@@ -124,13 +127,13 @@ package struct BucketTable: Sendable {
 
   /// A bucket as it is once in an absence: out of touch a client has what is left of U, not what is
   /// left of its share of the burst, and more only as its share of the rate adds to it.
-  private func withdrawn(
+  func withdrawn(
     _ bucket: Bucket, _ client: Client, _ taken: Int32, absence: UInt16, now: Int64
   ) -> Bucket {
-    guard now >= regime.boundUntil, absence != regime.absences else { return bucket }
+    guard let (number, since) = regime.absence(now: now), absence != number else { return bucket }
     let left = Amount(quarters: unreported[client] - max(0, Int64(taken)))
     return bucket.limited(
-      to: left, of: limits[client], shares: regime.replicas, at: regime.boundUntil)
+      to: left, of: limits[client], shares: regime.replicas, at: since)
   }
 
   /// Whether the client's buckets have the cost, and whether what the other replicas do not know
@@ -146,15 +149,15 @@ package struct BucketTable: Sendable {
 
   private mutating func debit(_ found: inout Found, _ cost: Amount, now: Int64) {
     found.bucket.debit(cost, of: limits[found.client], shares: found.shares, now: now)
-    let absence = now >= regime.boundUntil ? regime.absences : regime.absences &- 1
+    let absence = regime.absence(now: now)?.number
     switch found.place {
     case .entry(let index):
       entries[index].bucket = found.bucket
-      if now >= regime.boundUntil { entries[index].absence = absence }
+      if let absence { entries[index].absence = absence }
     case .vacancy(let index):
       entries[index] = Entry(
         high: found.client.high, low: found.client.low, bucket: found.bucket,
-        mark: found.client.mark, absence: absence)
+        mark: found.client.mark, absence: absence ?? Self.never)
     case .sketch:
       sketch.raise(found.hash, to: found.bucket)
       return

@@ -45,16 +45,19 @@ extension BucketTable {
   /// may have yet to report, the stricter of its word and this table's.
   package mutating func settle(_ held: Held, _ deficits: Deficits, now: Int64) {
     let index = Int(held.index)
-    entries[index].flags &= ~Entry.underWay
-    entries[index].unreported = Int32(
-      clamping: Int64(entries[index].unreported) - Int64(held.quarters))
-    let entry = entries[index]
+    var entry = entries[index]
     guard let client = Client(mark: entry.mark, high: entry.high, low: entry.low) else { return }
+    entry.flags &= ~Entry.underWay
+    entry.bucket = withdrawn(
+      entry.bucket, client, entry.unreported, absence: entry.absence, now: now)
+    entry.absence = regime.absence(now: now)?.number ?? entry.absence
+    entry.unreported = Int32(clamping: Int64(entry.unreported) - Int64(held.quarters))
     var bucket = Bucket(deficits: deficits, now: now)
     bucket.debit(
       Amount(quarters: Int64(entry.unreported)), of: limits[client], now: now)
     if now >= regime.inStepUntil { bucket.formMaximum(entry.bucket) }
-    entries[index].bucket = bucket
+    entry.bucket = bucket
+    entries[index] = entry
   }
 
   /// The report may not have been carried out: its lines come again.

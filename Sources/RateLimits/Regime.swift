@@ -8,8 +8,10 @@ package struct Regime: Sendable, Equatable {
   /// Until when another replica may believe it in step: so long no client has more than U taken
   /// that is not reported. From then on what it takes grows past U at its share of the rate.
   package var boundUntil: Int64
-  /// Counts the times that it lost touch with the others; see `BucketTable.withdrawn`.
+  /// Counts the times that it has come back after having lost touch with the others.
   package var absences: UInt16
+  /// `boundUntil` of the last of these.
+  package var lastAbsence: Int64
   /// Whether consumption is counted for reports: not when alone.
   package var counts: Bool
   /// Nanoseconds between reports.
@@ -17,11 +19,19 @@ package struct Regime: Sendable, Equatable {
 
   /// One replica on its own: exact, and nothing to report.
   package static let alone = Regime(
-    replicas: 1, inStepUntil: .max, boundUntil: .max, absences: 0, counts: false,
+    replicas: 1, inStepUntil: .max, boundUntil: .max, absences: 0, lastAbsence: 0,
+    counts: false,
     reportInterval: 250_000_000)
 
   /// By how much a token weighs now.
   func shares(now: Int64) -> Int64 { now < inStepUntil ? 1 : replicas }
+
+  /// The absence that matters now, by its number and the instant from which on what it takes may
+  /// grow: that which lasts, or the last one until it is in step again.
+  func absence(now: Int64) -> (number: UInt16, since: Int64)? {
+    if now >= boundUntil { return (absences, boundUntil) }
+    return now >= inStepUntil && absences > 0 ? (absences &- 1, lastAbsence) : nil
+  }
 
   /// U: how many tokens of a client a replica may have admitted that the others do not know of.
   ///

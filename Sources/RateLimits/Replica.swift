@@ -111,6 +111,7 @@ package struct Replica: Sendable {
     if isFirst || now - (answeredAt ?? now) > Self.lease { inTouchSince = sent }
     if now >= regime.boundUntil {
       regime.absences &+= 1
+      regime.lastAbsence = regime.boundUntil
     } else if sentAll {
       isHasty = owes
       owes = false
