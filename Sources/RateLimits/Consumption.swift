@@ -65,14 +65,16 @@ extension BucketTable {
     let index = Int(held.index)
     entries[index].flags &= ~Entry.underWay
     if held.wasUnknown { entries[index].flags |= Entry.unknown }
-    if held.wasUnknown || entries[index].unreported != 0 { soil(index) }
+    soil(index)
   }
 
-  /// Has every bucket that is not full reported in full: the ledger does not know them.
-  package mutating func reportEverything(now: Int64) {
+  /// Has every bucket that is not full reported.
+  ///
+  /// - Parameter areUnknown: whether the ledger does not know them.
+  package mutating func reportEverything(areUnknown: Bool, now: Int64) {
     for index in entries.indices where entries[index].mark != 0 {
       guard !entries[index].bucket.isFull(now: now) else { continue }
-      entries[index].flags |= Entry.unknown
+      if areUnknown { entries[index].flags |= Entry.unknown }
       soil(index)
     }
   }

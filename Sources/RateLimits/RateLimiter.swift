@@ -137,7 +137,9 @@ extension RateLimiter {
             table.settle(held, answer.deficits[line], now: now)
             line += 1
           }
-          if effect == .reportEverything { table.reportEverything(now: now) }
+          if effect != .none {
+            table.reportEverything(areUnknown: effect == .reportEverything, now: now)
+          }
         }
         link.held[part].removeAll(keepingCapacity: true)
       }

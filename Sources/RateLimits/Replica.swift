@@ -45,6 +45,10 @@ package struct Replica: Sendable {
   package private(set) var isHasty = false
   /// Whether the report under way leaves nothing of that behind.
   private var sentAll = false
+  /// Whether it has been out of step: out of touch others may have taken more than U. So it asks
+  /// for all that it knows once everybody has reported, and is in step after that.
+  private var mustAsk = true
+  private var hasAsked = false
   /// A newcomer keeps what it has taken to itself until the others have taken note of it: so it
   /// stays within U as a whole.
   private var isNew = true
@@ -75,6 +79,8 @@ package struct Replica: Sendable {
     case none
     /// Report all buckets that are not full: the ledger does not know them.
     case reportEverything
+    /// Report all buckets that are not full, to hear what the ledger has of them.
+    case askForEverything
   }
 
   /// What the next report says besides its lines.
@@ -135,8 +141,8 @@ package struct Replica: Sendable {
       heldReplicas = max(before, Int64(members.count + 1), now < holdUntil ? heldReplicas : 1)
       holdUntil = now + Self.hold
     }
-    decide(answer.others, sent: sent, now: now)
-    return effect
+    let isToAsk = decide(answer.others, sent: sent, now: now)
+    return effect == .none && isToAsk ? .askForEverything : effect
   }
 
   /// The report has failed, or has been given up.
@@ -181,7 +187,10 @@ package struct Replica: Sendable {
     return hasChanged
   }
 
-  private mutating func decide(_ others: [Answer.Other], sent: Int64, now: Int64) {
+  /// Makes the regime; true if the buckets have to be asked for first.
+  private mutating func decide(
+    _ others: [Answer.Other], sent: Int64, now: Int64
+  ) -> Bool {
     let replicas = Int64(members.count + 1)
     var agree = true
     var oldest = sent
@@ -198,13 +207,26 @@ package struct Replica: Sendable {
       regime.inStepUntil = .max
       regime.boundUntil = .max
       regime.counts = false
-      return
+      return false
     }
     regime.counts = true
     isNew = isNew && !agree
     // A newcomer that the others may not know of does not grow at their cost either.
     regime.boundUntil = isNew ? .max : now + Self.lease + Self.margin
-    regime.inStepUntil =
-      agree && !owes && !isNew && now >= holdUntil ? oldest + Self.lease : 0
+    regime.inStepUntil = 0
+    guard agree, !owes else {
+      mustAsk = true
+      hasAsked = false
+      return false
+    }
+    guard now >= holdUntil else { return false }
+    if mustAsk && !hasAsked {
+      hasAsked = true
+      isHasty = true
+      return true
+    }
+    if sentAll { mustAsk = false }
+    if !mustAsk { regime.inStepUntil = oldest + Self.lease }
+    return false
   }
 }

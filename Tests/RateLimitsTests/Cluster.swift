@@ -63,7 +63,9 @@ struct Cluster: Sendable {
         table.settle(held, deficits, now: now)
       }
       held = []
-      if effect == .reportEverything { table.reportEverything(now: now) }
+      if effect != .none {
+        table.reportEverything(areUnknown: effect == .reportEverything, now: now)
+      }
     }
 
     mutating func fail(isUnknown: Bool, now: Int64) {
