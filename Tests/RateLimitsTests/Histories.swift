@@ -4,8 +4,7 @@ import Testing
 /// What several replicas admit together, whatever befalls them: `burst + rate·W + (N−1)·U` for
 /// every window W. N counts every replica that had a life in it, U is that of the fewest.
 /// A loss of the ledger costs (N−1)·U once more: what one replica had reported and another had not
-/// heard of. A step forward of the server's clock costs what `Ledger.bridge` says,
-/// and an outage the way to the database and back: nobody tells the ledger the time better.
+/// heard of. A step forward of the server's clock costs what `Ledger.bridge` says.
 @Suite struct Histories {
   static let quotas: [(burst: (Int, Int), sustained: (Int, Int))] = [
     ((50, 5), (600, 60)), ((5, 5), (60, 60)), ((40, 2), (60, 6)), ((20, 20), (200, 300)),
@@ -63,7 +62,6 @@ import Testing
         let bound =
           quota.limit + (lives - 1) * unreported * quota.interval * Int64(1 + plan.losses)
           + Int64(plan.stepsForward) * Ledger.bridge
-          + Int64(plan.outages * 2 * cluster.network.latency.upperBound) * 1_000_000
         #expect(
           judge.most <= bound,
           """
@@ -84,7 +82,6 @@ import Testing
     var crashes = 0
     var stepsForward = 0
     var losses = 0
-    var outages = 0
   }
 
   static func trouble(
@@ -98,7 +95,6 @@ import Testing
     if isAll || trouble == .outage || trouble == .loss {
       let loses = trouble == .loss || isAll && random.happens(300)
       plan.losses = loses ? 1 : 0
-      plan.outages = 1
       cluster.stopDatabase(
         after: random.milliseconds(100...3_000), for: random.milliseconds(50...3_500),
         loses: loses)
