@@ -5,20 +5,29 @@ package import Postgres
 import Synchronization
 
 /// The private listener: `/livez` says that the process runs, `/readyz` that it should be sent
-/// requests, and if not, why. It is not part of the contract and must not face the public.
+/// requests, and if not, why; `/metrics` is for Prometheus. It is not part of the contract and must
+/// not face the public.
 package struct PrivateAPI: Responder {
   private let pools: [Pool]
   private let draining: Draining
+  private let inFlight: KeysInFlight
+  private let mails: MailCounts?
 
   /// - Parameters:
   ///   - pools: of all loops; the service is ready when each of them can be used.
   ///   - draining: set by whoever ends the service.
-  package init(pools: [Pool], draining: Draining) {
+  ///   - inFlight: what counts the writes of this process.
+  ///   - mails: what counts its mails; nil where none can leave.
+  package init(
+    pools: [Pool], draining: Draining, inFlight: KeysInFlight, mails: MailCounts? = nil
+  ) {
     self.pools = pools
     self.draining = draining
+    self.inFlight = inFlight
+    self.mails = mails
   }
 
-  /// Answers the two paths; 404 for others, 405 for what is neither GET nor HEAD.
+  /// Answers the three paths; 404 for others, 405 for what is neither GET nor HEAD.
   package func respond(to request: Request) async -> Response {
     guard [.get, .head].contains(request.head.method) else {
       return Self.answer(405, "method not allowed", fields: ["Allow": "GET, HEAD"])
@@ -36,6 +45,14 @@ package struct PrivateAPI: Responder {
       return reasons.isEmpty
         ? Self.answer(200, "ready")
         : Self.answer(503, "not ready", reasons: reasons, fields: ["Retry-After": "1"])
+    case "/metrics":
+      var metrics = Metrics()
+      inFlight.describe(in: &metrics)
+      mails?.describe(in: &metrics)
+      return Response(
+        status: 200,
+        fields: ["Content-Type": FieldValue(Metrics.mediaType), "Cache-Control": "no-store"],
+        body: Array(metrics.text.utf8))
     default: return Self.answer(404, "not found")
     }
   }

@@ -99,6 +99,39 @@ import Testing
       await caller.pool.close()
     }
   }
+
+  @Test func `count for Prometheus what becomes of keyed writes`() async throws {
+    try await Site.run { site in
+      let caller = try Caller(conninfo: site.conninfo, loop: site.loop)
+      await caller.pool.start()
+      #expect(await caller.comes(to: 200, "GET /readyz"))
+      let key = [
+        "Idempotency-Key: k", "Content-Type: application/json", "Authorization: Bearer " + site.key,
+      ]
+      for (title, status) in [("A", 201), ("A", 201), ("B", 422)] {
+        let answer = try await caller.ask("POST /v1/posts", key, Site.json(title: title))
+        #expect(answer.status == status)
+      }
+      let answer = try await caller.ask("GET /metrics", on: .health)
+      #expect(answer.status == 200)
+      #expect(answer["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8")
+      let lines = answer.text.split(separator: "\n").map(String.init)
+      for sample in [
+        "idempotency_runs_total 1", "idempotency_replays_total 1", "idempotency_mismatches_total 1",
+        "idempotency_waits_total 0", "idempotency_waiting 0", "unknown_outcomes_total 0",
+        "write_round_trips_total 4",
+      ] {
+        #expect(lines.contains("colophon_" + sample), "\(sample)")
+      }
+      // Each sample has its type and its help in front, as the format wants it.
+      for index in stride(from: 0, to: lines.count, by: 3) {
+        let name = lines[index + 2].split(separator: " ")[0]
+        #expect(lines[index].hasPrefix("# HELP \(name) "))
+        #expect(lines[index + 1].hasPrefix("# TYPE \(name) "))
+      }
+      await caller.pool.close()
+    }
+  }
 }
 
 /// Calls the two responders of one pool on its loop.
@@ -113,9 +146,11 @@ private actor Caller: LoopBound {
   init(conninfo: String, loop: EventLoop, draining: Draining = Draining()) throws {
     self.loop = loop
     pool = Pool(conninfo: conninfo, statements: ContentAPI.statements, loop: loop)
-    privateAPI = PrivateAPI(pools: [pool], draining: draining)
+    let inFlight = KeysInFlight()
+    privateAPI = PrivateAPI(pools: [pool], draining: draining, inFlight: inFlight)
     contentAPI = ContentAPI(
-      pool: pool, publicURL: "", loop: loop, requestIDs: RequestIDs(seed: [1]), log: { _ in })
+      pool: pool, publicURL: "", loop: loop, requestIDs: RequestIDs(seed: [1]), inFlight: inFlight,
+      log: { _ in })
   }
 
   func ask(
