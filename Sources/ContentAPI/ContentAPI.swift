@@ -31,6 +31,11 @@ package struct ContentAPI: Responder {
     Route(.post, "/v1/posts/{slug}/restore", access: .scope(.postsWrite)) {
       try await $0.posts.restore($1)
     },
+    Route(.get, "/v1/posts/{slug}/related", parameters: ["limit"]) {
+      try await $0.posts.related($1)
+    },
+    Route(.get, "/v1/posts/{slug}/adjacent") { try await $0.posts.adjacent($1) },
+    Route(.get, "/v1/archive") { try await $0.posts.archive($1) },
     Route(.get, "/v1/tags", parameters: ["sort", "limit", "cursor"]) { try await $0.tags.list($1) },
     Route(.get, "/v1/tags/{slug}") { try await $0.tags.show($1) },
     Route(.put, "/v1/tags/{slug}", access: .scope(.postsWrite), reads: [.json]) {
@@ -117,14 +122,17 @@ package struct ContentAPI: Responder {
   package static let statements =
     Posts.statements + Tags.statements + Projects.statements + Profile.statements
     + Newsletter.statements + VerifiedKeys.statements + Claim.statements
-    + WriteOutcomes.statements + KeyReaper.statements
+    + WriteOutcomes.statements + KeyReaper.statements + SearchIndex.statements
 
   /// The straight line that every request takes.
   package func respond(to request: Request) async -> Response {
     let id = requestIDs.id(of: request.head)
     var response: Response
     var matched: Route?
-    let key = request.head.idempotencyKey
+    // What writes nothing needs no name.
+    let isRehearsal = request.head.isRehearsal
+    let key: Result<IdempotencyKey?, Problem> =
+      isRehearsal ? .success(nil) : request.head.idempotencyKey
     do {
       let (route, variables) = try Self.match(request.head)
       matched = route
@@ -133,7 +141,7 @@ package struct ContentAPI: Responder {
       try Self.check(request.head, against: route)
       let call = RouteCall(
         request: request, route: route, variables: variables, caller: caller, instance: id,
-        key: try key.get(), inFlight: inFlight, waitingRoom: waitingRoom,
+        key: try key.get(), isRehearsal: isRehearsal, inFlight: inFlight, waitingRoom: waitingRoom,
         fingerprints: fingerprints)
       response = try await route.handler(self, call)
     } catch {
@@ -209,9 +217,12 @@ package struct ContentAPI: Responder {
 
   /// What can be refused before the content is read.
   private static func check(_ head: RequestHead, against route: Route) throws {
-    // A handler that takes parameters reads them and tells what is wrong with all of them at once.
-    if route.method != .options, route.parameters.isEmpty {
-      try Query(head.target, allows: []).finish()
+    // A handler that takes parameters of its own reads them and tells what is wrong with all of them
+    // at once.
+    if route.method != .options, route.parameters.allSatisfy({ $0 == Route.dryRun }) {
+      var query = Query(head.target, allows: route.parameters)
+      _ = query.boolean(Route.dryRun)
+      try query.finish()
     }
     if let writes = route.writes { try check(accept: Accept(head.values(of: "accept")), writes) }
     guard !route.reads.isEmpty else { return }
@@ -242,6 +253,11 @@ package struct ContentAPI: Responder {
 }
 
 extension RequestHead {
+  /// Whether a write is to be tried and not done (`dry_run=true`).
+  var isRehearsal: Bool {
+    target.query.contains { $0.name == Route.dryRun && $0.value == "true" }
+  }
+
   /// What a write is called by its client. On other methods it means nothing.
   var idempotencyKey: Result<IdempotencyKey?, Problem> {
     guard [.post, .put, .patch, .delete].contains(method) else { return .success(nil) }

@@ -58,6 +58,8 @@ struct Service {
     }
     let reaper = KeyReaper(pool: pools[0])
     Task.immediate(executorPreference: first) { await reaper.run() }
+    let searchIndex = SearchIndex(pool: pools[0])
+    Task.immediate(executorPreference: first) { await searchIndex.run() }
     let service = Service(
       address: server.address, privateAddress: privateServer.address,
       contentAPI: apis[ObjectIdentifier(loops[0])]!, server: server,
