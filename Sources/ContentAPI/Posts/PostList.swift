@@ -38,7 +38,8 @@ extension Posts {
       } else if let words = filters.words {
         Call(
           order.searchStatement(descends: descends),
-          window + filters.values + [.text(words), .text("\(order)")])
+          window + filters.values + [.text(words)]
+            + (order == .title ? [] : [.text("\(order)")]))
       } else {
         Call(order.statement(descends: descends), window + filters.values)
       }

@@ -23,7 +23,7 @@ enum PostOrder: Int, CaseIterable {
     case .title: #"lower(p.title) collate "C""#
     case .update: "p.updated_at"
     case .featuredOrder: "coalesce(p.featured_order::bigint, \(Self.beyondAllPlaces))"
-    case .relevance: Self.relevance
+    case .relevance: Self.rank
     }
   }
 
@@ -171,7 +171,7 @@ extension PostOrder {
   }
 
   /// The statement for a list of what words are found in, under any filters: $18 the words, $19 the
-  /// name of the order. No index has words in an order, so all that is found is gathered, once for
+  /// name of the order unless that is `title`. No index has words in an order, so all that is found is gathered, once for
   /// the page and its length; and then one statement does for all orders whose keys are numbers.
   private static func searchStatement(
     _ name: String, byTitle: Bool = false, descends: Bool
@@ -214,7 +214,8 @@ extension PostOrder {
               offset 0
             ) d
             join colophon.posts p on p.id = d.post_id
-          where \(filters)
+          where $8::text is null  -- no counter knows how much is found
+            and \(filters)
         ),
         """,
       source: """
@@ -227,7 +228,7 @@ extension PostOrder {
   /// The rank of a document, as the bits of the number: those of a number that is not negative have
   /// its order, and survive being written into a cursor. How long a document is does not count for
   /// it, so that a word of the title always weighs more than any number of them in the body.
-  private static let relevance =
+  private static let rank =
     "('x' || encode(float4send(d.rank), 'hex'))::bit(32)::bigint"
 
   /// What all statements have in common. One row comes back, as `Page` reads it.
