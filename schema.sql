@@ -20,10 +20,11 @@
 --    then new tags by slug, then counters by tag, last of all and for the length of one round
 --    trip. Posts that have come due are locked on the way only where that needs no waiting. A tag
 --    that is renamed or deleted keeps to it: the posts that have it by id, projects by id, tags by
---    slug, counters by tag.
+--    slug, counters by tag. What belongs to one post alone, as its row in `search`, is locked under
+--    the post.
 --
--- Names are written in full and function bodies are parsed when they are created, so nothing here
--- depends on the search_path of whoever runs it.
+-- Names are written in full and function bodies are parsed when they are created, those in plpgsql
+-- when they are first run, so nothing here depends on the search_path of whoever runs it.
 
 create schema colophon;
 

@@ -1,5 +1,5 @@
--- From version 2 to version 3: compression, search. A program of version 2 knows none of this and goes
--- on working beside it; what it writes is found too.
+-- From version 2 to version 3: compression, search. A program of version 2 knows none of this and
+-- goes on working beside it; what it writes is found too.
 
 -- Where this PostgreSQL was built with LZ4, long texts are compressed by it: several times faster
 -- than its own method for a few bytes more, at every write and at every read.
@@ -166,8 +166,8 @@ exception when feature_not_supported then
 end
 $$;
 
--- The posts that are there are found as soon as the service has read them, which it does at once and
--- beside its work.
+-- The posts that are there are found as soon as the service has read them, which it does at once
+-- and beside its work.
 insert into colophon.search (post_id, language, tags, words)
 select p.id, '', '', '' from colophon.posts p;
 
