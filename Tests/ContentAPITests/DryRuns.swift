@@ -33,6 +33,7 @@ import Testing
     ("PUT", "/v1/profile", "", #"{"name":"N"}"#),
     ("PATCH", "/v1/profile", "", #"{"role":"R"}"#),
     ("PUT", "/v1/newsletter", "", #"{"name":"N"}"#),
+    ("DELETE", "/v1/newsletter/subscriptions/{id}", "", nil),
   ]
 
   @Test func `answer as the write would, and leave no trace`() async throws {
@@ -55,8 +56,14 @@ import Testing
         try await site.publish("due", tags: ["t"], at: "2026-03-12T09:30:00Z")
         try await site.setClock("2026-03-12T10:00:00Z")
         _ = try await site.send("POST", "/v1/projects", #"{"name":"P"}"#)
+        let subscription = try await site.value(
+          """
+          insert into colophon.subscriptions (email, address) values ('a@b.example', 'a@b.example')
+          returning id
+          """)
         let before = try await Self.everything(site)
         let path = write.template.replacing("{slug}", with: write.slug)
+          .replacing("{id}", with: subscription ?? "")
         func send(_ query: String, _ lines: [String]) async throws -> Answer {
           try await site.send(
             "\(write.method) \(path)\(query)",
