@@ -32,6 +32,11 @@ package struct ContentAPI: Responder {
     Route(.post, "/v1/posts/{slug}/restore", access: .scope(.postsWrite)) {
       try await $0.posts.restore($1)
     },
+    Route(.get, "/v1/posts/{slug}/related", parameters: ["limit"], cost: .list) {
+      try await $0.posts.related($1)
+    },
+    Route(.get, "/v1/posts/{slug}/adjacent") { try await $0.posts.adjacent($1) },
+    Route(.get, "/v1/archive", cost: .list) { try await $0.posts.archive($1) },
     Route(.get, "/v1/tags", parameters: ["sort", "limit", "cursor"], cost: .list) {
       try await $0.tags.list($1)
     },
@@ -160,6 +165,7 @@ package struct ContentAPI: Responder {
     Posts.statements + Tags.statements + Projects.statements + Profile.statements
     + Newsletter.statements + Subscriptions.statements + VerifiedKeys.statements + Claim.statements
     + WriteOutcomes.statements + KeyReaper.statements + Outbox.statements
+    + SearchIndex.statements
 
   /// The straight line that every request takes.
   package func respond(to request: Request) async -> Response {
@@ -168,7 +174,10 @@ package struct ContentAPI: Responder {
     var matched: Route?
     var charge: ClientLimits.Charge?
     var isShed = false
-    let key = request.head.idempotencyKey
+    // What writes nothing needs no name.
+    let isRehearsal = request.head.isRehearsal
+    let key: Result<IdempotencyKey?, Problem> =
+      isRehearsal ? .success(nil) : request.head.idempotencyKey
     do {
       let match = Result { try Self.match(request.head) }
       matched = try? match.get().0
@@ -178,7 +187,7 @@ package struct ContentAPI: Responder {
       try Self.check(request.head, against: route)
       let call = RouteCall(
         request: request, route: route, variables: variables, caller: caller, instance: id,
-        key: try key.get(), inFlight: inFlight, waitingRoom: waitingRoom,
+        key: try key.get(), isRehearsal: isRehearsal, inFlight: inFlight, waitingRoom: waitingRoom,
         fingerprints: fingerprints)
       response = try await route.handler(self, call)
     } catch {
@@ -286,9 +295,12 @@ package struct ContentAPI: Responder {
 
   /// What can be refused before the content is read.
   private static func check(_ head: RequestHead, against route: Route) throws {
-    // A handler that takes parameters reads them and tells what is wrong with all of them at once.
-    if route.method != .options, route.parameters.isEmpty {
-      try Query(head.target, allows: []).finish()
+    // A handler that takes parameters of its own reads them and tells what is wrong with all of them
+    // at once.
+    if route.method != .options, route.parameters.allSatisfy({ $0 == Route.dryRun }) {
+      var query = Query(head.target, allows: route.parameters)
+      _ = query.boolean(Route.dryRun)
+      try query.finish()
     }
     if let writes = route.writes {
       try check(accept: Accept(head.values(of: "accept")), [writes] + route.alternatives)
@@ -323,6 +335,11 @@ package struct ContentAPI: Responder {
 }
 
 extension RequestHead {
+  /// Whether a write is to be tried and not done (`dry_run=true`).
+  var isRehearsal: Bool {
+    target.query.contains { $0.name == Route.dryRun && $0.value == "true" }
+  }
+
   /// What a write is called by its client. On other methods it means nothing.
   var idempotencyKey: Result<IdempotencyKey?, Problem> {
     guard [.post, .put, .patch, .delete].contains(method) else { return .success(nil) }

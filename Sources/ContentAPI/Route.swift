@@ -6,11 +6,15 @@ import Synchronization
 package struct Route: Sendable {
   typealias Handler = @Sendable (ContentAPI, RouteCall) async throws -> Response
 
+  /// The parameter that lets a write be tried and not done.
+  static let dryRun = "dry_run"
+
   /// GET answers HEAD too.
   package let method: Method
   /// As openapi.yaml writes it: `/v1/posts/{slug}`.
   package let template: String
-  /// Every query parameter it takes; another one is a 400.
+  /// Every query parameter it takes; another one is a 400. A write with a key takes `dry_run`
+  /// besides its own.
   package let parameters: [String]
   /// Who may call it.
   package let access: Access
@@ -53,7 +57,8 @@ package struct Route: Sendable {
   ) {
     self.method = method
     self.template = template
-    self.parameters = parameters
+    let isWrite = [.post, .put, .patch, .delete].contains(method) && access != .everyone
+    self.parameters = parameters + (isWrite ? [Self.dryRun] : [])
     self.access = access
     self.reads = reads
     self.readsNothing = readsNothing
@@ -92,6 +97,8 @@ struct RouteCall: Sendable {
   let instance: String
   /// Of a write.
   let key: IdempotencyKey?
+  /// Whether a write is to be tried and not done.
+  let isRehearsal: Bool
   let inFlight: KeysInFlight
   let waitingRoom: WaitingRoom
   let fingerprints: Fingerprints

@@ -66,6 +66,8 @@ struct Service {
     }
     let reaper = KeyReaper(pool: pools[0])
     Task.immediate(executorPreference: first) { await reaper.run() }
+    let searchIndex = SearchIndex(pool: pools[0])
+    Task.immediate(executorPreference: first) { await searchIndex.run() }
     let worker = try mail.map { transport in
       MailWorker(
         pool: pools[0], transport: transport,

@@ -17,9 +17,15 @@ import Testing
         #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast()
         .joined(separator: "/") + "/schemas/\(version).sql"
       try await connection.script(String(decoding: try Files.read(path), as: UTF8.self))
+      _ = try await connection.query(
+        "insert into colophon.posts (slug, title, body) values ('a', 'T', 'B')")
       let migration = try await Schema.migrate(connection, runtimeRole: LocalCluster.role)
       #expect(migration.from == version)
       #expect(migration.to == Schema.version)
+      // What was there is found once the service has read it.
+      let unread = try await connection.query(
+        "select count(*) from colophon.search s where s.language = ''")
+      #expect(unread.text(0, 0) == "1")
     }
     let difference = migrated.difference(from: fresh).map { "\($0)" }
     #expect(difference.isEmpty)

@@ -281,7 +281,7 @@ actor Site: LoopBound {
       settings: .patient)
   }
 
-  /// What is wrong with listings and counters, worked out from the posts alone; empty when nothing
+  /// What is wrong with listings, counters and search, worked out from the posts alone; empty when nothing
   /// is. One statement, so one snapshot: it may be asked while others write.
   func discrepancies(on connection: Connection? = nil) async throws -> [String] {
     let rows = try await (connection ?? self.connection).query(
@@ -309,6 +309,13 @@ actor Site: LoopBound {
       union all
       select 'tag ' || p.tag from public p
       where p.tag <> '' and not exists (select from colophon.tags t where t.slug = p.tag)
+      union all
+      select 'search of ' || p.slug
+      from colophon.posts p left join colophon.search s on s.post_id = p.id
+      where case when coalesce(s.language, '') = '' then true
+        else s.tags is distinct from colophon.search_tags(s.language, p.tags)
+          or s.words is distinct from colophon.search_words(
+            s.language, p.title, coalesce(p.excerpt, p.derived_excerpt), p.body) end
       """)
     return (0..<rows.count).map { rows.text($0, 0) ?? "" }
   }

@@ -1,5 +1,5 @@
--- From version 2 to version 3: compression, and newsletter sign-up with its mail. A program of
--- version 2 knows none of this and goes on working beside it.
+-- From version 2 to version 3: compression, newsletter sign-up with its mail, search. A program of
+-- version 2 knows none of this and goes on working beside it; what it writes is found too.
 
 -- Where this PostgreSQL was built with LZ4, long texts are compressed by it: several times faster
 -- than its own method for a few bytes more, at every write and at every read.
@@ -108,5 +108,168 @@ create index mails_waiting on colophon.mails (next_attempt_at)
 
 -- The dead letters.
 create index mails_dead on colophon.mails (dead_at) where dead_at is not null;
+
+
+-- Search --------------------------------------------------------------------------------------
+
+-- In which of PostgreSQL's configurations for text search the site is read: English unless the
+-- profile names its language, and `simple`, which leaves words as they are, for a language that
+-- PostgreSQL has none for.
+create function colophon.search_language() returns text
+  language sql stable parallel safe
+  return (
+    select case when p.site ->> 'language' is null then 'english'
+      else case lower(split_part(p.site ->> 'language', '-', 1))
+        when 'ar' then 'arabic' when 'ca' then 'catalan' when 'da' then 'danish'
+        when 'de' then 'german' when 'el' then 'greek' when 'en' then 'english'
+        when 'es' then 'spanish' when 'eu' then 'basque' when 'fi' then 'finnish'
+        when 'fr' then 'french' when 'ga' then 'irish' when 'hi' then 'hindi'
+        when 'hu' then 'hungarian' when 'hy' then 'armenian' when 'id' then 'indonesian'
+        when 'it' then 'italian' when 'lt' then 'lithuanian' when 'nb' then 'norwegian'
+        when 'ne' then 'nepali' when 'nl' then 'dutch' when 'nn' then 'norwegian'
+        when 'no' then 'norwegian' when 'pt' then 'portuguese' when 'ro' then 'romanian'
+        when 'ru' then 'russian' when 'sr' then 'serbian' when 'sv' then 'swedish'
+        when 'ta' then 'tamil' when 'tr' then 'turkish' when 'yi' then 'yiddish'
+        else 'simple' end
+      end
+    from colophon.profile p
+  );
+
+-- A configuration by the name that stands in `search.language`.
+create function colophon.search_configuration(language text) returns regconfig
+  language sql stable parallel safe
+  return ('pg_catalog.' || language)::regconfig;
+
+-- What a post is found by. A match in the title weighs more than one among the tags, that more
+-- than one in the excerpt, that more than one in the body: weights A to D, which lie so far apart
+-- that no number of lesser ones makes up for a greater one.
+--
+-- A tag is found by its whole slug and by each of its parts.
+create function colophon.search_tags(language text, tags text[]) returns tsvector
+  language sql stable parallel safe
+  return setweight(to_tsvector(colophon.search_configuration(language),
+    array_to_string(tags, ' ') || ' ' || coalesce((
+      select string_agg(replace(t.tag, '-', ' '), ' ') from unnest(tags) t(tag)
+      where position('-' in t.tag) > 0), '')), 'B');
+
+-- Title, excerpt and the first 256 KiB of the body; less of a body of which that makes more words
+-- than PostgreSQL keeps for one document, which is a mebibyte. Some of that is left to the tags.
+create function colophon.search_words(language text, title text, excerpt text, body text)
+  returns tsvector
+  language plpgsql stable parallel safe
+as $$
+declare
+  configuration constant regconfig := colophon.search_configuration(language);
+  words tsvector := setweight(to_tsvector(configuration, title), 'A')
+    || setweight(to_tsvector(configuration, excerpt), 'C');
+  opening constant tsvector := words;
+  size integer := 262144;
+  bytes bytea;
+  rest integer;
+begin
+  while size >= 1024 loop
+    begin
+      if octet_length(body) <= size then
+        words := opening || to_tsvector(configuration, body);
+      else
+        -- Cut in front of a character.
+        bytes := coalesce(bytes, convert_to(body, 'UTF8'));
+        rest := size;
+        while get_byte(bytes, rest) & 192 = 128 loop rest := rest - 1; end loop;
+        words := opening
+          || to_tsvector(configuration, convert_from(substring(bytes from 1 for rest), 'UTF8'));
+      end if;
+      if pg_column_size(words) <= 900000 then
+        return words;
+      end if;
+    exception when program_limit_exceeded then
+      null;
+    end;
+    size := size / 2;
+  end loop;
+  return opening;
+end
+$$;
+
+-- One row for each post, whatever its state; a list of what is found joins the post and asks that
+-- whether it may be seen. It stands beside `posts` so that whoever reads a post need not read this.
+--
+-- `language` is the one that the row was made for, and in which it is asked: a change of the site's
+-- language makes no row wrong, only old. The empty one stands for a post that has not been read
+-- yet. The service brings old rows up to date, a few at a time (`search.catch_up`).
+create table colophon.search (
+  post_id uuid primary key references colophon.posts on delete cascade,
+  language text collate "C" not null,
+  tags tsvector not null,
+  words tsvector not null
+);
+
+-- Finds posts by words, wherever they stand. New entries wait in a list that is read with every
+-- search, so it is kept short.
+create index search_by_word on colophon.search using gin ((tags || words))
+  with (gin_pending_list_limit = 512);
+-- Which languages there are, and which rows are old.
+create index search_by_language on colophon.search (language);
+
+-- Keeps `search` in step with the post in the post's own statement, whichever statement and program
+-- that is, under the post's row lock. Whatever PostgreSQL has against a text, the post is stored:
+-- then its row is an old one. It runs with the rights of the owner, as a program may be writing that
+-- has not been given any on `search` yet.
+create function colophon.index_post() returns trigger
+  language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  language text := colophon.search_language();
+  tags tsvector;
+  words tsvector;
+begin
+  if tg_op = 'UPDATE' then
+    if (old.title, old.excerpt, old.derived_excerpt, old.body)
+      is not distinct from (new.title, new.excerpt, new.derived_excerpt, new.body)
+    then
+      update colophon.search s set tags = colophon.search_tags(s.language, new.tags)
+      where s.post_id = new.id and s.language <> '';
+      return null;
+    end if;
+  end if;
+  begin
+    tags := colophon.search_tags(language, new.tags);
+    words := colophon.search_words(
+      language, new.title, coalesce(new.excerpt, new.derived_excerpt), new.body);
+  exception when others then
+    raise log 'colophon: post % cannot be searched: %', new.id, sqlerrm;
+    language := '';
+    tags := '';
+    words := '';
+  end;
+  insert into colophon.search as s (post_id, language, tags, words)
+  values (new.id, language, tags, words)
+  on conflict (post_id) do update
+  set language = excluded.language, tags = excluded.tags, words = excluded.words;
+  return null;
+end
+$$;
+
+create trigger posts_are_found after insert on colophon.posts
+  for each row execute function colophon.index_post();
+create trigger posts_stay_found
+  after update of title, excerpt, derived_excerpt, body, tags on colophon.posts
+  for each row
+  when ((old.title, old.tags, old.excerpt, old.derived_excerpt, old.body)
+    is distinct from (new.title, new.tags, new.excerpt, new.derived_excerpt, new.body))
+  execute function colophon.index_post();
+
+do $$
+begin
+  alter table colophon.search alter column words set compression lz4;
+exception when feature_not_supported then
+  raise notice 'this PostgreSQL has no LZ4; search documents are compressed by its own method';
+end
+$$;
+
+-- The posts that are there are found as soon as the service has read them, which it does at once
+-- and beside its work.
+insert into colophon.search (post_id, language, tags, words)
+select p.id, '', '', '' from colophon.posts p;
 
 update colophon.schema_version set version = 3;

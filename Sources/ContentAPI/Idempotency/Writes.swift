@@ -27,6 +27,7 @@ struct Writes: Sendable {
   func transaction(
     _ call: RouteCall, _ body: (Write) async throws -> Response
   ) async throws -> Response {
+    if call.isRehearsal { return try await rehearse(call, body) }
     guard let key = call.key else {
       let name = call.inFlight.makeName()
       let claim = Claim(name: name, version: 0, fingerprint: [])
@@ -74,6 +75,19 @@ struct Writes: Sendable {
     }
   }
 
+  /// Runs the write to its end and rolls back in place of COMMIT. The answer says what the write would
+  /// have done, but nothing of where that stands and which version it has: there is no such thing.
+  private func rehearse(
+    _ call: RouteCall, _ body: (Write) async throws -> Response
+  ) async throws -> Response {
+    let claim = Claim(name: call.inFlight.makeName(), version: 0, fingerprint: [])
+    var response =
+      try await run(claim, call, until: .now() + .seconds(Self.wait), body).answer.response
+    let names: [FieldName] = ["ETag", "Last-Modified", "Location", "Content-Location"]
+    for name in names { response.fields.remove(name) }
+    return response
+  }
+
   /// Runs the write and tells those who wait for it.
   private func lead(
     _ claim: Claim, _ call: RouteCall, until end: MonotonicInstant,
@@ -109,7 +123,7 @@ struct Writes: Sendable {
         let (answer, isReplay) = try await pool.transaction(deadline: deadline) { transaction in
           // A request that looks for its own COMMIT waits for that alone.
           let wait = isRecovery ? deadline - .now() : end - .now()
-          let write = Write(transaction, claim, wait: wait)
+          let write = Write(transaction, claim, wait: wait, isRehearsal: call.isRehearsal)
           defer {
             call.inFlight.counters.note { $0.roundTrips += transaction.roundTrips }
             if write.hasSentCommit { sent = write.sent }
@@ -158,7 +172,9 @@ struct Writes: Sendable {
       if write.answer == nil { _ = try await write.commit([], .response(response)) }
     } catch let found as Found {
       return (found.answer, true)
-    } catch let error where write.isOpen && Problem(any: error).isDecidedFromData {
+    } catch let error
+      where write.isOpen && !write.isRehearsal && Problem(any: error).isDecidedFromData
+    {
       try await write.keep(Problem(any: error).response(instance: call.instance))
     }
     guard let answer = write.answer else { throw UnexpectedRows() }
@@ -198,6 +214,8 @@ final class Write {
   private let transaction: Transaction
   private let claim: Claim
   private let wait: Duration
+  /// Nothing is ever committed: who runs the transaction rolls it back.
+  fileprivate let isRehearsal: Bool
   /// The claim is ours, and nothing is committed.
   private(set) var isOpen = false
   /// What was committed.
@@ -206,10 +224,13 @@ final class Write {
   private(set) var sent: KeptAnswer?
   private(set) var hasSentCommit = false
 
-  fileprivate init(_ transaction: Transaction, _ claim: Claim, wait: Duration) {
+  fileprivate init(
+    _ transaction: Transaction, _ claim: Claim, wait: Duration, isRehearsal: Bool
+  ) {
     self.transaction = transaction
     self.claim = claim
     self.wait = wait
+    self.isRehearsal = isRehearsal
   }
 
   /// Sends the calls in one write and returns their results in order. Throws the first call's
@@ -237,9 +258,10 @@ final class Write {
   func commit(_ calls: [Call], _ answer: Answer) async throws -> Response {
     if !isOpen { _ = try await send([]) }
     if case .response(let response) = answer { sent = KeptAnswer(response) }
-    hasSentCommit = true
+    hasSentCommit = !isRehearsal
     do {
-      let rows = try await transaction.commit(calls + [claim.keep(answer)])
+      let all = calls + [claim.keep(answer)]
+      let rows = try await isRehearsal ? transaction.send(all) : transaction.commit(all)
       isOpen = false
       guard let last = rows.last else { throw UnexpectedRows() }
       let kept = try sent ?? KeptAnswer(last)

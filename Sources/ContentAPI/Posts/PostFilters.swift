@@ -12,6 +12,9 @@ struct PostFilters {
   let publishedAfter: Instant?
   let publishedBefore: Instant?
   let updatedAfter: Instant?
+  /// Words to be found in the post, as people type them into a search box: `"a phrase"`, `or`,
+  /// `-without`.
+  let words: String?
   /// nil for the public's list.
   let status: Status?
   let sort: Sort
@@ -29,6 +32,8 @@ struct PostFilters {
     case title
     case updated = "-updated_at"
     case featuredOrder = "featured_order"
+    /// How well a post answers to the words; only with them.
+    case relevance = "-relevance"
 
     var order: PostOrder {
       switch self {
@@ -36,6 +41,7 @@ struct PostFilters {
       case .title: .title
       case .updated: .update
       case .featuredOrder: .featuredOrder
+      case .relevance: .relevance
       }
     }
 
@@ -44,8 +50,8 @@ struct PostFilters {
 
   /// The query parameters that are filters; a link to another page repeats them.
   static let parameters = [
-    "tag", "tags_all", "tags_none", "featured", "type", "published_after", "published_before",
-    "updated_after", "status", "sort",
+    "tag", "tags_all", "tags_none", "featured", "type", "q", "published_after",
+    "published_before", "updated_after", "status", "sort",
   ]
 
   init(_ query: inout Query) {
@@ -58,6 +64,7 @@ struct PostFilters {
     if let type, !Slug.isValid(type, limit: Slug.maximumTypeLength) {
       query.refuse("type", "A type is expected: \(Slug.rule).")
     }
+    words = Self.words(&query)
     publishedAfter = query.instant("published_after")
     publishedBefore = query.instant("published_before")
     updatedAfter = query.instant("updated_after")
@@ -65,7 +72,25 @@ struct PostFilters {
       .flatMap(Status.init(rawValue:))
     sort =
       query.choice("sort", of: Sort.allCases.map(\.rawValue)).flatMap(Sort.init(rawValue:))
-      ?? .newest
+      ?? (words == nil ? .newest : .relevance)
+    if sort == .relevance, words == nil, query.text("q") == nil {
+      query.refuse("sort", "-relevance is how well a post answers to q, so q is expected too.")
+    }
+  }
+
+  /// The length of `q` in characters. Each has at most four bytes, so no word is longer than the
+  /// 2,046 bytes that PostgreSQL takes for one.
+  private static let wordsLimit = 500
+
+  private static func words(_ query: inout Query) -> String? {
+    guard let text = query.text("q") else { return nil }
+    if text.unicodeScalars.count <= wordsLimit,
+      !text.unicodeScalars.allSatisfy(\.properties.isWhitespace)
+    {
+      return text
+    }
+    query.refuse("q", "Words to be found are expected, at most \(wordsLimit) characters.")
+    return nil
   }
 
   /// The same for every query that asks for the same list in the same order.
@@ -74,7 +99,7 @@ struct PostFilters {
       sort.rawValue, tags.sorted().joined(separator: ","), allTags.sorted().joined(separator: ","),
       noTags.sorted().joined(separator: ","), featured.map { "\($0)" } ?? "", type ?? "",
       publishedAfter?.description ?? "", publishedBefore?.description ?? "",
-      updatedAfter?.description ?? "", status?.rawValue ?? "",
+      updatedAfter?.description ?? "", status?.rawValue ?? "", words ?? "",
     ]
     return "posts?" + parts.joined(separator: "&")
   }
@@ -85,6 +110,7 @@ struct PostFilters {
     let isFiltered =
       !allTags.isEmpty || !noTags.isEmpty || featured != nil || type != nil
       || publishedAfter != nil || publishedBefore != nil || updatedAfter != nil || status != nil
+      || words != nil
     return isFiltered || tags.count > 1 ? nil : tags.first ?? ""
   }
 

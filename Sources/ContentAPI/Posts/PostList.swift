@@ -6,7 +6,8 @@ import Postgres
 ///
 /// A list of all posts or of one tag by date is the common one: it walks along `listings` and asks
 /// `counters` how long it is, at the same cost whatever the size of the site. Every other list is
-/// found among `posts` by whichever index suits its filters, and counted by looking.
+/// found among `posts` by whichever index suits its filters, and counted by looking; with words to
+/// be found in it, among `search` first.
 extension Posts {
   /// Every query parameter of the list.
   static let listParameters =
@@ -32,9 +33,16 @@ extension Posts {
     ]
     let isCommon = filters.counter != nil && order == .publication
     let select =
-      isCommon
-      ? Call(descends ? Self.newest : Self.oldest, window)
-      : Call(order.statement(descends: descends), window + filters.values)
+      if isCommon {
+        Call(descends ? Self.newest : Self.oldest, window)
+      } else if let words = filters.words {
+        Call(
+          order.searchStatement(descends: descends),
+          window + filters.values + [.text(words)]
+            + (order == .title ? [] : [.text("\(order)")]))
+      } else {
+        Call(order.statement(descends: descends), window + filters.values)
+      }
     let deadline = MonotonicInstant.now() + Self.patience
     // What is not known to be short gets a connection to itself, on which it is planned for its
     // values: filters that are NULL fall away then.

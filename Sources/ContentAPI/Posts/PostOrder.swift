@@ -9,6 +9,8 @@ enum PostOrder: Int, CaseIterable {
   case update
   /// By the place among the featured posts; a post without one stands behind all places.
   case featuredOrder
+  /// By how well a post answers to the words that are to be found in it.
+  case relevance
 
   /// The key of a post `p`, as the indexes of schema.sql have it. What the public sees has a date.
   private var key: String {
@@ -21,6 +23,7 @@ enum PostOrder: Int, CaseIterable {
     case .title: #"lower(p.title) collate "C""#
     case .update: "p.updated_at"
     case .featuredOrder: "coalesce(p.featured_order::bigint, \(Self.beyondAllPlaces))"
+    case .relevance: Self.rank
     }
   }
 
@@ -29,7 +32,7 @@ enum PostOrder: Int, CaseIterable {
     switch self {
     case .publication, .update: "colophon.instant($6::bigint)"
     case .title: #"$6::text collate "C""#
-    case .featuredOrder: "$6::bigint"
+    case .featuredOrder, .relevance: "$6::bigint"
     }
   }
 
@@ -37,7 +40,7 @@ enum PostOrder: Int, CaseIterable {
   private func text(_ key: String) -> String {
     switch self {
     case .publication, .update: "colophon.microseconds(\(key))"
-    case .title, .featuredOrder: key
+    case .title, .featuredOrder, .relevance: key
     }
   }
 
@@ -46,7 +49,7 @@ enum PostOrder: Int, CaseIterable {
     switch self {
     case .publication, .update: String(Instant.earliest.microseconds)
     case .title: ""
-    case .featuredOrder: "0"
+    case .featuredOrder, .relevance: "0"
     }
   }
 
@@ -54,6 +57,7 @@ enum PostOrder: Int, CaseIterable {
   var highest: String {
     switch self {
     case .publication, .update: String(Self.beyondAllDates + 1)
+    case .relevance: String(Self.beyondAllRanks)
     case .title, .featuredOrder: lowest
     }
   }
@@ -63,26 +67,46 @@ enum PostOrder: Int, CaseIterable {
     switch self {
     case .title: return !text.utf8.contains(0)
     case .publication, .update:
-      guard let number = Int64(text), String(number) == text else { return false }
-      return (Instant.earliest.microseconds...Self.beyondAllDates).contains(number)
-    case .featuredOrder:
-      guard let number = Int64(text), String(number) == text else { return false }
-      return (0...Self.beyondAllPlaces).contains(number)
+      return Self.isNumber(text, in: Instant.earliest.microseconds...Self.beyondAllDates)
+    case .featuredOrder: return Self.isNumber(text, in: 0...Self.beyondAllPlaces)
+    case .relevance: return Self.isNumber(text, in: 0...Self.beyondAllRanks)
     }
+  }
+
+  private static func isNumber(_ text: String, in range: ClosedRange<Int64>) -> Bool {
+    guard let number = Int64(text), String(number) == text else { return false }
+    return range.contains(number)
   }
 
   /// The year 10000 in microseconds.
   private static let beyondAllDates: Int64 = 253_402_300_800_000_000
   private static let beyondAllPlaces: Int64 = 2_147_483_648
+  /// The bits of the infinity that a rank cannot be.
+  private static let beyondAllRanks: Int64 = 0x7f80_0000
   static let lowestID = "00000000-0000-0000-0000-000000000000"
 
+  /// The statement for a list of this order that no words are to be found in.
   func statement(descends: Bool) -> Statement {
-    Self.statements[rawValue * 2 + (descends ? 1 : 0)]
+    Self.generalStatements[rawValue * 2 + (descends ? 1 : 0)]
   }
 
-  static let statements = allCases.flatMap { order in
+  /// The statement for one that they are.
+  func searchStatement(descends: Bool) -> Statement {
+    Self.searchStatements[(self == .title ? 2 : 0) + (descends ? 1 : 0)]
+  }
+
+  private static let generalStatements = allCases.filter { $0 != .relevance }.flatMap { order in
     [order.generalStatement(descends: false), order.generalStatement(descends: true)]
   }
+
+  private static let searchStatements = [
+    searchStatement("posts.search", descends: false),
+    searchStatement("posts.search.descending", descends: true),
+    searchStatement("posts.search_by_title", byTitle: true, descends: false),
+    searchStatement("posts.search_by_title.descending", byTitle: true, descends: true),
+  ]
+
+  static let statements = generalStatements + searchStatements
 }
 
 // The parameters of every statement: $1 the limit, $2 how many rows to walk over first, $3 1 to
@@ -146,17 +170,80 @@ extension PostOrder {
         """, tag: "''")
   }
 
+  /// The statement for a list of what words are found in, under any filters: $18 the words, $19 the
+  /// name of the order unless that is `title`. No index has words in an order, so all that is found is gathered, once for
+  /// the page and its length; and then one statement does for all orders whose keys are numbers.
+  private static func searchStatement(
+    _ name: String, byTitle: Bool = false, descends: Bool
+  ) -> Statement {
+    let order: PostOrder = byTitle ? .title : .relevance
+    let key =
+      byTitle
+      ? PostOrder.title.key
+      : """
+      case $19::text
+              when 'publication' then
+                coalesce(colophon.microseconds(p.published_at), \(beyondAllDates))
+              when 'update' then colophon.microseconds(p.updated_at)
+              when 'featuredOrder' then \(PostOrder.featuredOrder.key)
+              when 'relevance' then \(PostOrder.relevance.key)
+            end
+      """
+    return order.page(
+      name, descends: descends,
+      found: """
+        recursive languages as (
+          select (
+            select min(s.language) from colophon.search s where s.language > ''
+          ) as language
+          union all
+          select (select min(s.language) from colophon.search s where s.language > l.language)
+          from languages l
+          where l.language is not null
+        ), found as materialized (
+          -- Each document is asked in its own language; it is rare that there are two. The words
+          -- find it, no estimate may begin with the language or with the post.
+          select p.id, \(key) as key
+          from languages l
+            cross join lateral
+              websearch_to_tsquery(colophon.search_configuration(l.language), $18::text) q(query)
+            cross join lateral (
+              select s.post_id, ts_rank(s.tags || s.words, q.query) as rank
+              from colophon.search s
+              where s.tags || s.words @@ q.query and (s.language = l.language) is true
+              offset 0
+            ) d
+            join colophon.posts p on p.id = d.post_id
+          where $8::text is null  -- no counter knows how much is found
+            and \(filters)
+        ),
+        """,
+      source: """
+        select f.key, f.id from found f
+              where (f.key, f.id) \(descends ? "<" : ">") (\(order.cut), $7::uuid)
+        """,
+      total: "case when $5::boolean then (select count(*) from found) end", tag: "''")
+  }
+
+  /// The rank of a document, as the bits of the number: those of a number that is not negative have
+  /// its order, and survive being written into a cursor. How long a document is does not count for
+  /// it, so that a word of the title always weighs more than any number of them in the body.
+  private static let rank =
+    "('x' || encode(float4send(d.rank), 'hex'))::bit(32)::bigint"
+
   /// What all statements have in common. One row comes back, as `Page` reads it.
   ///
-  /// - Parameter tag: of the list whose next scheduled post may change this one.
+  /// - Parameters:
+  ///   - found: what `source` and `total` share, with a comma behind.
+  ///   - tag: of the list whose next scheduled post may change this one.
   private func page(
-    _ name: String, descends: Bool, source: String, total: String, tag: String
+    _ name: String, descends: Bool, found: String = "", source: String, total: String, tag: String
   ) -> Statement {
     let direction = descends ? " desc" : ""
     return Statement(
       name,
       """
-      with keys as (
+      with \(found) keys as (
         select k.key, k.id, row_number() over (order by k.key\(direction), k.id\(direction)) as place
         from (
               \(source)

@@ -12,6 +12,7 @@ extension Posts {
   func delete(_ call: RouteCall) async throws -> Response {
     var query = Query(call.head.target, allows: call.route.parameters)
     let permanently = query.boolean("permanently") ?? false
+    _ = query.boolean(Route.dryRun)
     try query.finish()
     return try await writes.transaction(call) { write in
       let (id, _) = try await move(call, permanently ? Self.discard : Self.trash, write)

@@ -3,8 +3,8 @@ import HTTP
 import JSON
 import Postgres
 
-/// `/v1/posts/{slug}`: the read, and what a post is in SQL. Lists are in PostList.swift, writes in
-/// PostWrites.swift.
+/// `/v1/posts/{slug}`: the read, and what a post is in SQL. Lists are in PostList.swift, what leads
+/// from one post to others in PostNeighbours.swift, writes in PostWrites.swift.
 package struct Posts: Sendable {
   let pool: Pool
   let publicURL: String
@@ -44,7 +44,8 @@ package struct Posts: Sendable {
     ) r
     """)
 
-  static let statements = [show] + listStatements + writeStatements
+  static let statements =
+    [show] + listStatements + neighbourStatements + archiveStatements + writeStatements
 
   // What a post is in SQL; `p` is the row.
 
