@@ -27,16 +27,19 @@ actor Site: LoopBound {
   /// The keyed writes under way.
   nonisolated let inFlight: KeysInFlight
   private let database: TestDatabase
+  /// For another program that connects as the superuser.
+  nonisolated let superuser: String
   private let ownsDatabase: Bool
   /// As the superuser, for what a test wants to see or to prepare.
   private let connection: Connection
 
   /// Runs `body` with a site, which is gone afterwards.
   static func run(
-    publicURL: String = "", on cluster: TestCluster = .shared, _ body: (Site) async throws -> Void
+    publicURL: String = "", signUpPage: String? = nil, on cluster: TestCluster = .shared,
+    _ body: (Site) async throws -> Void
   ) async throws {
     try await places.run {
-      let site = try await Site.open(publicURL: publicURL, on: cluster)
+      let site = try await Site.open(publicURL: publicURL, signUpPage: signUpPage, on: cluster)
       do {
         try await body(site)
       } catch {
@@ -50,7 +53,9 @@ actor Site: LoopBound {
   /// Tests run side by side, and every site has eight connections to one server.
   private static let places = Places(6)
 
-  private static func open(publicURL: String, on cluster: TestCluster) async throws -> Site {
+  private static func open(
+    publicURL: String, signUpPage: String?, on cluster: TestCluster
+  ) async throws -> Site {
     try await cluster.makeTemplate("content", schema: makeTemplate)
     let database = try await cluster.makeDatabase(from: "content")
     let loop = try EventLoop()
@@ -67,7 +72,7 @@ actor Site: LoopBound {
     let conninfo = database.conninfo + " user=" + role
     let site = Site(
       loop: loop, database: database, conninfo: conninfo, connection: connection, keys: keys,
-      publicURL: publicURL)
+      publicURL: publicURL, signUpPage: signUpPage)
     await site.pool.start()
     try await site.becomeReady()
     return site
@@ -100,11 +105,12 @@ actor Site: LoopBound {
 
   private init(
     loop: EventLoop, database: TestDatabase, conninfo: String, connection: Connection,
-    keys: [String], publicURL: String, ownsDatabase: Bool = true,
+    keys: [String], publicURL: String, signUpPage: String? = nil, ownsDatabase: Bool = true,
     fingerprints: Fingerprints = .standard, inFlight: KeysInFlight = KeysInFlight()
   ) {
     self.loop = loop
     self.database = database
+    superuser = database.conninfo
     self.ownsDatabase = ownsDatabase
     self.conninfo = conninfo
     self.connection = connection
@@ -113,7 +119,7 @@ actor Site: LoopBound {
     pool = Pool(conninfo: conninfo, statements: ContentAPI.statements, loop: loop)
     api = ContentAPI(
       pool: pool, publicURL: publicURL, loop: loop, requestIDs: RequestIDs(seed: [0xab]),
-      inFlight: inFlight, fingerprints: fingerprints,
+      inFlight: inFlight, fingerprints: fingerprints, signUpPage: signUpPage,
       log: { print("log: \($0)") })
   }
 
