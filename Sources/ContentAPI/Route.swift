@@ -22,6 +22,8 @@ package struct Route: Sendable {
   package let writes: MediaType?
   /// Others that it answers to who prefers them.
   package let alternatives: [MediaType]
+  /// What a call of it takes from the caller's quota.
+  package let cost: Cost
   let handler: Handler
   private let segments: [String]
 
@@ -35,10 +37,19 @@ package struct Route: Sendable {
     case scope(Scope)
   }
 
+  /// Tokens of a rate limit.
+  package enum Cost: Int, Sendable {
+    /// One thing, or anything else that is small.
+    case item = 1
+    case list = 2
+    case write = 5
+  }
+
+  /// - Parameter cost: without it, that of a write or of an item, by the method.
   init(
     _ method: Method, _ template: String, parameters: [String] = [], access: Access = .everyone,
     reads: [MediaType] = [], readsNothing: Bool = false, writes: MediaType? = .json,
-    alternatives: [MediaType] = [], handler: @escaping Handler
+    alternatives: [MediaType] = [], cost: Cost? = nil, handler: @escaping Handler
   ) {
     self.method = method
     self.template = template
@@ -48,6 +59,7 @@ package struct Route: Sendable {
     self.readsNothing = readsNothing
     self.writes = writes
     self.alternatives = alternatives
+    self.cost = cost ?? ([.get, .options].contains(method) ? .item : .write)
     self.handler = handler
     segments = template.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
       .map(String.init)
