@@ -72,6 +72,7 @@ package struct ContentAPI: Responder {
       try await $0.newsletter.edit($1)
     },
 
+    Route(.get, "/v1/changes", parameters: ["since", "limit"]) { try await $0.changes.list($1) },
     Route(.get, "/v1/idempotency/{key}", access: .principal) { try await $0.outcomes.show($1) },
     Route(.get, "/openapi.yaml", writes: .yaml) { _, call in try Contract.show(call) },
   ]
@@ -81,6 +82,7 @@ package struct ContentAPI: Responder {
   let projects: Projects
   let profile: Profile
   let newsletter: Newsletter
+  let changes: Changes
   let outcomes: WriteOutcomes
   private let keys: VerifiedKeys
   private let crossOrigin: CrossOrigin
@@ -103,6 +105,7 @@ package struct ContentAPI: Responder {
     projects = Projects(pool: pool, publicURL: publicURL)
     profile = Profile(pool: pool)
     newsletter = Newsletter(pool: pool)
+    changes = Changes(pool: pool)
     outcomes = WriteOutcomes(pool: pool)
     self.inFlight = inFlight
     self.fingerprints = fingerprints
@@ -116,7 +119,7 @@ package struct ContentAPI: Responder {
   /// Every statement that the pool must prepare.
   package static let statements =
     Posts.statements + Tags.statements + Projects.statements + Profile.statements
-    + Newsletter.statements + VerifiedKeys.statements + Claim.statements
+    + Newsletter.statements + Changes.statements + VerifiedKeys.statements + Claim.statements
     + WriteOutcomes.statements + KeyReaper.statements
 
   /// The straight line that every request takes.
