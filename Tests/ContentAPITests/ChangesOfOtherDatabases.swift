@@ -168,7 +168,7 @@ import Testing
           try await site.value("select xid::text from colophon.changes order by xid desc limit 1")
             ?? ""))
       let seen = "\(highest - 10):\(highest - 10):"
-      let everything = "100, null, null, null, \(earliest), '', ''"
+      let everything = "100, null, null, null, \(earliest)"
       let feed = "100, 1, 1, '\(highest + 1):\(highest + 1):', \(now), '', ''"
       let cases = [
         ("changes.everything", "\(everything), 0, '', \(earliest), \(id)"),

@@ -66,7 +66,7 @@ struct Changes: Sendable {
     let due = cursor?.due ?? FeedCursor.earliest
     var parameters: [Parameter] = [.integer(limit), cursor.map { .integer($0.feed) } ?? .null]
     parameters += horizon(cursor?.latest)
-    parameters += [date(due[0]), .text(due[1]), .text(due[2])]
+    parameters.append(date(due[0]))
     switch cursor?.progress {
     case nil:
       let place = ["0", "", due[0], PostOrder.lowestID]
@@ -79,12 +79,12 @@ struct Changes: Sendable {
     case .changes(let seen):
       return Call(
         new,
-        parameters + [.boolean(false)] + horizon(seen)
+        parameters + [.text(due[1]), .text(due[2]), .boolean(false)] + horizon(seen)
           + [.integer(seen.era), .text(seen.first), .text(""), .text(""), .text("")])
     case .between(let seen, _, let place):
       return Call(
         new,
-        parameters + [.boolean(true)] + horizon(seen)
+        parameters + [.text(due[1]), .text(due[2]), .boolean(true)] + horizon(seen)
           + [date(place[0])] + place[1...].map { .text($0) })
     }
   }
@@ -149,14 +149,14 @@ extension FeedCursor {
 }
 
 // The parameters of both statements: $1 the limit; of the cursor, NULL without one, $2 the feed,
-// $3 and $4 the newest horizon it knows; $5 … $7 the last post told that had come out by itself
-// (microseconds, slug, thing). What follows is the cursor's place in what it was being told.
+// $3 and $4 the newest horizon it knows, $5 the date in microseconds of the last post told that had
+// come out by itself. What follows is the cursor's place in what it was being told.
 extension Changes {
   static let statements = [everything, new]
 
   /// Every public resource: the profile, the newsletter, then the projects and tags by slug, the
-  /// posts by date. $8 the stage of the last one told, 0 for none, $9 its slug, $10 and $11 date and
-  /// id of a post.
+  /// posts by date. $6 the stage of the last one told, 0 for none, $7 its slug, $8 and $9 date and id
+  /// of a post.
   private static let everything = Statement(
     "changes.everything",
     """
@@ -168,7 +168,7 @@ extension Changes {
       select n.tag, \(isPublicTag("n.tag")) as is_public, 0 as shown
       from (
         select l.tag from colophon.listings l
-        where $8::integer <= 4 and l.tag > case when $8::integer = 4 then $9::text else '' end
+        where $6::integer <= 4 and l.tag > case when $6::integer = 4 then $7::text else '' end
         order by l.tag limit 1
       ) n
       union all
@@ -181,18 +181,18 @@ extension Changes {
       select 1 as stage, row_number() over () as number, s.* from (
         select 'profile' as kind, 'profile' as name, p.updated_at as changed_at,
           array['1', '', \(noDate), \(noID)] as place
-        from colophon.profile p where $8::integer < 1
+        from colophon.profile p where $6::integer < 1
       ) s
       union all
       select 2, row_number() over (), s.* from (
         select 'newsletter', 'newsletter', n.updated_at, array['2', '', \(noDate), \(noID)]
-        from colophon.newsletter n where $8::integer < 2
+        from colophon.newsletter n where $6::integer < 2
       ) s
       union all
       select 3, row_number() over (), s.* from (
         select 'project', p.slug, p.updated_at, array['3', p.slug, \(noDate), \(noID)]
         from colophon.projects p
-        where $8::integer <= 3 and p.slug > case when $8::integer = 3 then $9::text else '' end
+        where $6::integer <= 3 and p.slug > case when $6::integer = 3 then $7::text else '' end
         order by p.slug
         limit $1::integer + 1
       ) s
@@ -216,7 +216,7 @@ extension Changes {
           array['5', '', colophon.microseconds(p.published_at)::text, p.id::text]
         from colophon.posts p
         where p.status = 'published' and p.trashed_at is null and \(Posts.visible)
-          and (p.published_at, p.id) > (colophon.instant($10::bigint), $11::uuid)
+          and (p.published_at, p.id) > (colophon.instant($8::bigint), $9::uuid)
         order by p.published_at, p.id
         limit $1::integer + 1
       ) s
@@ -225,7 +225,8 @@ extension Changes {
     """)
 
   /// What has moved between two horizons, in the order of its transactions, and behind it the posts
-  /// that have come out by themselves, each with its tags and the profile, which count it. $8 whether
+  /// that have come out by themselves, each with its tags and the profile, which count it. $6 and $7
+  /// the slug of the last post that was told so, and which of these things; $8 whether
   /// the newer horizon is the one of the cursor, and not that of now; $9 and $10 the older one;
   /// $11 … $15 the last change told (era, transaction, type, slug, thing).
   private static let new = Statement(
