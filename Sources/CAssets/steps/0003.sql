@@ -57,7 +57,9 @@ declare
   this_era integer;
   moved_slug text;
   was_public boolean;
+  row_before tid;
   was_due_at timestamptz;
+  is_older boolean;
   waited boolean := false;
 begin
   select e.era into this_era from colophon.feed_eras e
@@ -72,19 +74,28 @@ begin
   end if;
 
   foreach moved_slug in array moved_slugs loop
-    delete from colophon.changes c
-    where c.ctid = (
-      select o.ctid from colophon.changes o
-      where o.type = moved_type and o.slug = moved_slug
-        and (o.era <> this_era or o.xid <> pg_current_xact_id())
-      order by o.era desc, o.xid desc
-      limit 1
-      for update skip locked)
-    returning c.was_public, c.due_at into was_public, was_due_at;
+    was_public := are_public or exists (
+      select from colophon.changes o
+      where o.type = moved_type and o.slug = moved_slug and o.was_public);
+    was_due_at := null;
+    select o.ctid, o.due_at, (o.era, o.xid) < (this_era, pg_current_xact_id())
+    into row_before, was_due_at, is_older
+    from colophon.changes o
+    where o.type = moved_type and o.slug = moved_slug
+      and (o.era <> this_era or o.xid <> pg_current_xact_id())
+    order by o.era desc, o.xid desc
+    limit 1
+    for update skip locked;
+    -- One of a higher number stays in its place: cursors have perhaps seen it.
+    if is_older then
+      delete from colophon.changes c where c.ctid = row_before;
+    elsif was_due_at is not null then
+      update colophon.changes c set due_at = null where c.ctid = row_before;
+    end if;
 
     insert into colophon.changes as c (era, xid, type, slug, changed_at, due_at, was_public)
     values (this_era, pg_current_xact_id(), moved_type, moved_slug, colophon.this_second(),
-      comes_out_at, are_public or coalesce(was_public, false))
+      comes_out_at, was_public)
     on conflict on constraint changes_pkey do update
     set due_at = excluded.due_at, was_public = c.was_public or excluded.was_public
     where (c.due_at, c.was_public) is distinct from (

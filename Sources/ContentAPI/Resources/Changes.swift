@@ -238,29 +238,37 @@ extension Changes {
       from horizon h
     ), told as (
       select 1 as stage, row_number() over () as number, s.* from (
-        select e.kind, e.name,
-          case when r.due_at <= colophon.clock() then greatest(r.changed_at, r.due_at)
-            else r.changed_at end as changed_at,
+        select e.kind, e.name, r.moved_at as changed_at,
           array[r.era::text, r.xid::text, r.type, r.slug, e.thing] as place
-        from target t, colophon.changes r, lateral (
+        from (
+          select r.*, case when r.due_at <= colophon.clock() then greatest(r.changed_at, r.due_at)
+            else r.changed_at end as moved_at
+          from target t, colophon.changes r
+          where (r.era, r.xid, r.type, r.slug) >= ($11::integer, $12::xid8, $13::text, $14::text)
+            and (r.era, r.xid) < (t.era, pg_snapshot_xmax(t.snapshot))
+            and (r.era > $9::integer or not pg_visible_in_snapshot(r.xid, $10::pg_snapshot))
+            and (r.era < t.era or pg_visible_in_snapshot(r.xid, t.snapshot))
+            -- What comes out by itself is told below, unless it was committed when its time had
+            -- been told already.
+            and (r.due_at is null or (r.due_at, r.slug) <= (colophon.instant($5::bigint), $6::text)
+              or (r.was_public and r.due_at > colophon.clock()))
+            -- Of several rows of one thing that are new, the last.
+            and (
+              select true from colophon.changes l
+              where l.type = r.type and l.slug = r.slug and (l.era, l.xid) > (r.era, r.xid)
+                and (l.era > $9::integer or not pg_visible_in_snapshot(l.xid, $10::pg_snapshot))
+                and (l.era < t.era
+                  or (l.era = t.era and pg_visible_in_snapshot(l.xid, t.snapshot)))
+              limit 1) is null
+            and \(mayBeTold)
+          order by r.era, r.xid, r.type, r.slug
+          -- The first may have been told already.
+          limit $1::integer + 2
+        ) r, lateral (
           \(things)
         ) e
-        where (r.era, r.xid, r.type, r.slug) >= ($11::integer, $12::xid8, $13::text, $14::text)
-          and (r.era, r.xid) < (t.era, pg_snapshot_xmax(t.snapshot))
-          and (r.era, r.xid, r.type, r.slug, e.thing)
-            > ($11::integer, $12::xid8, $13::text, $14::text, $15::text)
-          and (r.era > $9::integer or not pg_visible_in_snapshot(r.xid, $10::pg_snapshot))
-          and (r.era < t.era or pg_visible_in_snapshot(r.xid, t.snapshot))
-          -- What comes out by itself is told below, unless it was committed when its time had
-          -- been told already.
-          and (r.due_at is null or (r.due_at, r.slug) <= (colophon.instant($5::bigint), $6::text)
-            or (r.was_public and r.due_at > colophon.clock()))
-          and not exists (
-            select from colophon.changes l
-            where l.type = r.type and l.slug = r.slug and (l.era, l.xid) > (r.era, r.xid)
-              and (l.era < t.era
-                or (l.era = t.era and pg_visible_in_snapshot(l.xid, t.snapshot))))
-          and \(mayBeTold)
+        where (r.era, r.xid, r.type, r.slug, e.thing)
+          > ($11::integer, $12::xid8, $13::text, $14::text, $15::text)
         order by r.era, r.xid, r.type, r.slug, e.thing
         limit $1::integer + 1
       ) s
@@ -268,13 +276,17 @@ extension Changes {
       select 2, row_number() over (), s.* from (
         select e.kind, e.name, greatest(r.changed_at, r.due_at),
           array[colophon.microseconds(r.due_at)::text, r.slug, e.thing]
-        from colophon.changes r, lateral (
+        from (
+          select r.* from colophon.changes r
+          where r.due_at is not null and r.due_at <= colophon.clock()
+            and (r.due_at, r.slug) >= (colophon.instant($5::bigint), $6::text)
+            and \(mayBeTold)
+          order by r.due_at, r.slug
+          limit $1::integer + 2
+        ) r, lateral (
           \(things)
         ) e
-        where r.due_at is not null and r.due_at <= colophon.clock()
-          and (r.due_at, r.slug) >= (colophon.instant($5::bigint), $6::text)
-          and (r.due_at, r.slug, e.thing) > (colophon.instant($5::bigint), $6::text, $7::text)
-          and \(mayBeTold)
+        where (r.due_at, r.slug, e.thing) > (colophon.instant($5::bigint), $6::text, $7::text)
         order by r.due_at, r.slug, e.thing
         limit $1::integer + 1
       ) s
@@ -351,22 +363,25 @@ extension Changes {
 
   private static func isPublicTag(_ tag: String) -> String {
     """
-    (exists (select from colophon.listings l where l.tag = \(tag) and l.counted)
-            or exists (select from colophon.listings l
-              where l.tag = \(tag) and not l.counted and l.published_at <= colophon.clock()))
+    ((select true from colophon.listings l where l.tag = \(tag) and l.counted limit 1) is not null
+            or (select true from colophon.listings l
+              where l.tag = \(tag) and not l.counted and l.published_at <= colophon.clock()
+              limit 1) is not null)
     """
   }
 
-  /// Whether `e` is public, or once was.
+  /// Whether what `r` names is public, or once was. A scalar subselect for each: of EXISTS the planner
+  /// may make a hash of the whole table.
   private static let mayBeTold = """
-    case e.kind
-            when 'post' then r.was_public or exists (
-              select from colophon.posts p where p.slug = e.name and \(Posts.visible))
-            when 'tag' then r.was_public or \(isPublicTag("e.name")) or exists (
-              select from colophon.changes w
-              where w.type = 'tag' and w.slug = e.name and w.was_public)
-            when '' then false
-            else true end
+    case r.type
+              when 'post' then r.was_public or (
+                select true from colophon.posts p
+                where p.slug = r.slug and \(Posts.visible)) is not null
+              when 'tag' then r.was_public or \(isPublicTag("r.slug")) or (
+                select true from colophon.changes w
+                where w.type = 'tag' and w.slug = r.slug and w.was_public limit 1) is not null
+              when '' then false
+              else true end
     """
 
   /// The page behind `told`, as `Page` reads it. Of things that it names more than once, the last
