@@ -2,6 +2,7 @@ import Assets
 package import EventLoop
 package import HTTP
 package import Postgres
+import RateLimits
 import Synchronization
 
 /// The product: every route, and the layers that each request passes, in their order.
@@ -11,7 +12,7 @@ import Synchronization
 package struct ContentAPI: Responder {
   /// The map of the API. openapi.yaml says the same for people, and a test compares the two.
   package static let routes: [Route] = [
-    Route(.get, "/v1/posts", parameters: Posts.listParameters) {
+    Route(.get, "/v1/posts", parameters: Posts.listParameters, cost: .list) {
       try await $0.posts.list($1)
     },
     Route(.post, "/v1/posts", access: .scope(.postsWrite), reads: [.json, .markdown]) {
@@ -31,7 +32,9 @@ package struct ContentAPI: Responder {
     Route(.post, "/v1/posts/{slug}/restore", access: .scope(.postsWrite)) {
       try await $0.posts.restore($1)
     },
-    Route(.get, "/v1/tags", parameters: ["sort", "limit", "cursor"]) { try await $0.tags.list($1) },
+    Route(.get, "/v1/tags", parameters: ["sort", "limit", "cursor"], cost: .list) {
+      try await $0.tags.list($1)
+    },
     Route(.get, "/v1/tags/{slug}") { try await $0.tags.show($1) },
     Route(.put, "/v1/tags/{slug}", access: .scope(.postsWrite), reads: [.json]) {
       try await $0.tags.edit($1)
@@ -43,7 +46,9 @@ package struct ContentAPI: Responder {
       try await $0.tags.delete($1)
     },
 
-    Route(.get, "/v1/projects", parameters: ["featured", "tag", "limit", "cursor"]) {
+    Route(
+      .get, "/v1/projects", parameters: ["featured", "tag", "limit", "cursor"], cost: .list
+    ) {
       try await $0.projects.list($1)
     },
     Route(.post, "/v1/projects", access: .scope(.projectsWrite), reads: [.json]) {
@@ -71,6 +76,31 @@ package struct ContentAPI: Responder {
     Route(.put, "/v1/newsletter", access: .scope(.profileWrite), reads: [.json]) {
       try await $0.newsletter.edit($1)
     },
+    Route(
+      .get, "/v1/newsletter/subscriptions", parameters: ["status", "limit", "cursor", "count"],
+      access: .scope(.subscribersRead), alternatives: [.csv]
+    ) { try await $0.subscriptions.list($1) },
+    Route(.post, "/v1/newsletter/subscriptions", reads: [.json, .form], writes: nil) {
+      try await $0.subscriptions.signUp($1)
+    },
+    Route(
+      .delete, "/v1/newsletter/subscriptions/{id}", access: .scope(.subscribersWrite), writes: nil
+    ) { try await $0.subscriptions.erase($1) },
+    Route(.get, "/newsletter/thanks", writes: .html) { _, _ in Subscriptions.thanks },
+    Route(.get, "/newsletter/confirm", parameters: ["token"], writes: .html) {
+      try await $0.subscriptions.showConfirmation($1)
+    },
+    Route(
+      .post, "/newsletter/confirm", parameters: ["token"], reads: [.form, .multipart],
+      readsNothing: true, writes: nil
+    ) { try await $0.subscriptions.confirm($1) },
+    Route(.get, "/newsletter/unsubscribe", parameters: ["token"], writes: .html) {
+      try await $0.subscriptions.showUnsubscription($1)
+    },
+    Route(
+      .post, "/newsletter/unsubscribe", parameters: ["token"], reads: [.form, .multipart],
+      readsNothing: true, writes: nil
+    ) { try await $0.subscriptions.unsubscribe($1) },
 
     Route(.get, "/v1/changes", parameters: ["since", "limit"]) { try await $0.changes.list($1) },
     Route(.get, "/v1/idempotency/{key}", access: .principal) { try await $0.outcomes.show($1) },
@@ -83,8 +113,11 @@ package struct ContentAPI: Responder {
   let profile: Profile
   let newsletter: Newsletter
   let changes: Changes
+  let subscriptions: Subscriptions
   let outcomes: WriteOutcomes
   private let keys: VerifiedKeys
+  private let limits: ClientLimits
+  private let clock: @Sendable () -> MonotonicInstant
   private let crossOrigin: CrossOrigin
   private let requestIDs: RequestIDs
   private let inFlight: KeysInFlight
@@ -94,11 +127,16 @@ package struct ContentAPI: Responder {
 
   /// - Parameters:
   ///   - publicURL: put before paths in `Location` and `Link`; empty makes them relative.
-  ///   - inFlight: one for the whole process, whatever the number of its loops.
+  ///   - knownKeys, inFlight: one for the whole process, whatever the number of its loops.
+  ///   - signUpPage: where a plain sign-up form leads; nil for a page of this service.
+  ///   - clock: what the limits and the trust in keys go by; the loop's without one.
   package init(
-    pool: Pool, publicURL: String, crossOrigin: CrossOrigin = .everyone, loop: EventLoop,
-    requestIDs: RequestIDs, inFlight: KeysInFlight = KeysInFlight(),
-    fingerprints: Fingerprints = .standard, log: @Sendable @escaping (LogEvent) -> Void
+    pool: Pool, publicURL: String, crossOrigin: CrossOrigin = .everyone,
+    limits: ClientLimits = .none, loop: EventLoop, requestIDs: RequestIDs,
+    knownKeys: KnownKeys = KnownKeys(), inFlight: KeysInFlight = KeysInFlight(),
+    fingerprints: Fingerprints = .standard, signUpPage: String? = nil,
+    clock: (@Sendable () -> MonotonicInstant)? = nil,
+    log: @Sendable @escaping (LogEvent) -> Void
   ) {
     posts = Posts(pool: pool, publicURL: publicURL)
     tags = Tags(pool: pool, publicURL: publicURL)
@@ -106,11 +144,15 @@ package struct ContentAPI: Responder {
     profile = Profile(pool: pool)
     newsletter = Newsletter(pool: pool)
     changes = Changes(pool: pool)
+    subscriptions = Subscriptions(pool: pool, publicURL: publicURL, signUpPage: signUpPage)
     outcomes = WriteOutcomes(pool: pool)
     self.inFlight = inFlight
     self.fingerprints = fingerprints
     waitingRoom = WaitingRoom(inFlight, loop: loop)
-    keys = VerifiedKeys(pool: pool, loop: loop)
+    let clock = clock ?? { loop.now }
+    self.clock = clock
+    keys = VerifiedKeys(pool: pool, known: knownKeys, loop: loop, clock: clock)
+    self.limits = limits
     self.crossOrigin = crossOrigin
     self.requestIDs = requestIDs
     self.log = log
@@ -119,19 +161,23 @@ package struct ContentAPI: Responder {
   /// Every statement that the pool must prepare.
   package static let statements =
     Posts.statements + Tags.statements + Projects.statements + Profile.statements
-    + Newsletter.statements + Changes.statements + VerifiedKeys.statements + Claim.statements
-    + WriteOutcomes.statements + KeyReaper.statements
+    + Newsletter.statements + Changes.statements
+    + Subscriptions.statements + VerifiedKeys.statements + Claim.statements
+    + WriteOutcomes.statements + KeyReaper.statements + Outbox.statements
 
   /// The straight line that every request takes.
   package func respond(to request: Request) async -> Response {
     let id = requestIDs.id(of: request.head)
     var response: Response
     var matched: Route?
+    var charge: ClientLimits.Charge?
+    var isShed = false
     let key = request.head.idempotencyKey
     do {
-      let (route, variables) = try Self.match(request.head)
-      matched = route
-      let caller = try await keys.caller(of: request.head)
+      let match = Result { try Self.match(request.head) }
+      matched = try? match.get().0
+      let caller = try await admit(request, to: matched, charge: &charge)
+      let (route, variables) = try match.get()
       try Self.authorize(caller, for: route)
       try Self.check(request.head, against: route)
       let call = RouteCall(
@@ -141,9 +187,11 @@ package struct ContentAPI: Responder {
       response = try await route.handler(self, call)
     } catch {
       let problem = Problem(any: error)
+      isShed = problem.kind == .unavailable
       if problem.kind == .internalError { log(.internalError(request: id, "\(error)")) }
       response = problem.response(instance: id)
     }
+    if let charge { limits.settle(charge, isShed: isShed, in: &response, at: clock) }
     crossOrigin.open(&response, to: request.head, of: matched)
     if case .success(.some) = key, let text = request.head.first(of: "idempotency-key") {
       response.fields.append("Idempotency-Key", FieldValue(text))
@@ -161,6 +209,36 @@ package struct ContentAPI: Responder {
     response.fields.append("X-Request-Id", FieldValue(id))
     response.fields.append("X-Content-Type-Options", "nosniff")
     return response
+  }
+
+  /// Who calls, once there is quota for what the call costs. Throws 429 where there is none, and 401
+  /// for a key that is not good, which costs quota of another kind: of the address, not of whomever
+  /// the key is said to be of. A key is looked up only where there is something to be called.
+  private func admit(
+    _ request: Request, to route: Route?, charge: inout ClientLimits.Charge?
+  ) async throws -> Caller {
+    let cost = (route?.cost ?? .item).rawValue
+    switch await keys.credential(of: request.head) {
+    case .verified(let principal):
+      charge = try limits.admit(.account(principal), cost: cost, at: clock)
+      return .principal(principal)
+    case .malformed where route != nil:
+      let address = limits.address(of: request)
+      charge = try limits.admit(.credential(address), cost: ClientLimits.badKey, at: clock)
+      throw Problem.unauthorized
+    case .unverified(let key) where route != nil:
+      switch try await keys.verify(key, from: limits.address(of: request), limits) {
+      case .good(let principal):
+        charge = try limits.admit(.account(principal), cost: cost, at: clock)
+        return .principal(principal)
+      case .bad(let spent):
+        charge = spent
+        throw Problem.unauthorized
+      }
+    case .none, .malformed, .unverified:
+      charge = try limits.admit(.address(limits.address(of: request)), cost: cost, at: clock)
+      return .anonymous
+    }
   }
 
   /// Finds the route. HEAD is GET's; OPTIONS is every path's and answered here.
@@ -216,9 +294,12 @@ package struct ContentAPI: Responder {
     if route.method != .options, route.parameters.isEmpty {
       try Query(head.target, allows: []).finish()
     }
-    if let writes = route.writes { try check(accept: Accept(head.values(of: "accept")), writes) }
+    if let writes = route.writes {
+      try check(accept: Accept(head.values(of: "accept")), [writes] + route.alternatives)
+    }
     guard !route.reads.isEmpty else { return }
-    guard case .one(let text) = head.only(of: "content-type"), let type = MediaType(text),
+    if route.readsNothing, head.only(of: "content-type") == .absent { return }
+    guard let type = head.mediaType,
       route.reads.contains(where: { $0.essence == type.essence }),
       type.parameter("charset").map({ ["utf-8", "utf8"].contains($0.lowercased()) }) ?? true
     else {
@@ -234,12 +315,13 @@ package struct ContentAPI: Responder {
     }
   }
 
-  private static func check(accept: Accept, _ offer: MediaType) throws {
+  private static func check(accept: Accept, _ offers: [MediaType]) throws {
     guard accept.isWellFormed else {
       throw Problem(.malformedRequest, "The header field Accept is malformed.")
     }
-    if accept.quality(of: offer) == 0 {
-      throw Problem(.notAcceptable, "What there is here is \(offer.essence).")
+    if accept.best(of: offers) == nil {
+      let types = offers.map(\.essence).joined(separator: " or ")
+      throw Problem(.notAcceptable, "What there is here is \(types).")
     }
   }
 }

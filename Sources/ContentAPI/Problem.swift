@@ -13,6 +13,8 @@ package struct Problem: Error, Sendable {
   package let faults: [Fault]
   /// The byte of the content at which reading it went wrong.
   package private(set) var offset: Int?
+  /// The names of the rate limit's policies that refuse.
+  package var violatedPolicies: [String] = []
   /// Fields that belong to the answer, such as `Allow`.
   package var fields: ResponseFields
 
@@ -48,6 +50,7 @@ package struct Problem: Error, Sendable {
     case invalidContent = "invalid-content"
     case keyReused = "idempotency-key-reused"
     case keyExpired = "idempotency-key-expired"
+    case quotaExceeded = "quota-exceeded"
     case headerFieldsTooLarge = "header-fields-too-large"
     case internalError = "internal-error"
     case notImplemented = "not-implemented"
@@ -74,6 +77,7 @@ package struct Problem: Error, Sendable {
       case .unsupportedMediaType: 415
       case .expectationFailed: 417
       case .invalidContent, .keyReused, .keyExpired: 422
+      case .quotaExceeded: 429
       case .headerFieldsTooLarge: 431
       case .internalError: 500
       case .notImplemented: 501
@@ -105,6 +109,7 @@ package struct Problem: Error, Sendable {
       case .invalidContent: "The content breaks a rule"
       case .keyReused: "The Idempotency-Key belongs to another request"
       case .keyExpired: "The Idempotency-Key was answered too long ago"
+      case .quotaExceeded: "The quota is used up"
       case .headerFieldsTooLarge: "The request's head is too large"
       case .internalError: "The server has a fault"
       case .notImplemented: "The method or transfer coding is unknown"
@@ -132,6 +137,12 @@ package struct Problem: Error, Sendable {
     if let offset {
       json.name("offset")
       json.number(offset)
+    }
+    if !violatedPolicies.isEmpty {
+      json.name("violated_policies")
+      json.beginArray()
+      for name in violatedPolicies { json.string(name) }
+      json.endArray()
     }
     if !faults.isEmpty {
       json.name("errors")
@@ -218,6 +229,8 @@ extension Problem {
     case let refusal as Refusal: self.init(refusal)
     case let error as JSONError: self.init(error)
     case let faults as Faults: self.init(faults)
+    case let fault as FormContent.Fault:
+      self.init(.malformedRequest, "The form cannot be read: \(fault).")
     case PostDraft.MarkdownError.faults(let faults): self.init(faults)
     case PostDraft.MarkdownError.invalidUTF8(let offset):
       self.init(.malformedRequest, "The content is not UTF-8 at byte \(offset).")

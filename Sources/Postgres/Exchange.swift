@@ -41,7 +41,6 @@ final class Exchange {
   private(set) var failedInPreamble = false
   /// A Sync of its own follows its commands.
   var endsWithSync = false
-  private var failedInCommit = false
   private var commitTag: String?
   private var commitWarning = false
 
@@ -76,8 +75,7 @@ final class Exchange {
   func fail(_ error: ServerError, in role: Session.Role) {
     guard failure == nil else { return }
     failure = error
-    failedInCommit = role == .commit || role == .sync
-    endedTransaction = failedInCommit
+    endedTransaction = role == .commit || role == .sync
     failedInPreamble = role == .hidden
   }
 
@@ -89,8 +87,10 @@ final class Exchange {
 
   var outcome: Result<[Rows], PostgresError> {
     if let failure {
-      if failure.endsSession {
-        return .failure(sendsCommit && failedInCommit ? .outcomeUnknown : .connectionLost)
+      // The end of a session is told to whichever command is the first without an answer, by libpq or
+      // by a pooler between. What is behind that one may have been executed all the same.
+      if failure.endsSession || commitTag != nil {
+        return .failure(sendsCommit ? .outcomeUnknown : .connectionLost)
       }
       switch failure.sqlState {
       case "57014": return .failure(.timedOut)

@@ -2,6 +2,7 @@ import ContentAPI
 import EventLoop
 import JSON
 import Postgres
+import Synchronization
 import Testing
 
 /// How long keys are kept, and what their owner is told of them.
@@ -80,31 +81,54 @@ import Testing
     }
   }
 
-  @Test func `never run twice while the reaper is at work`() async throws {
+  @Test func `never run twice while the reapers of two servers are at work`() async throws {
     try await Site.run { site in
-      try await withThrowingTaskGroup(of: Void.self) { group in
-        for number in 0..<20 {
-          group.addTask {
-            let key = ["Idempotency-Key: k\(number)"]
-            for _ in 0..<5 {
-              let answer = try await site.post(json: Self.json, key)
-              #expect(answer.status == 201 || answer.problem == "idempotency-key-expired")
-              // Each is due for expiry as soon as it is there.
-              try await site.sql(
-                """
-                update colophon.idempotency_keys
-                set created_at = colophon.clock() - interval '2 days'
-                where key = $1::text and not expired
-                """, [.text("k\(number)")])
-            }
-          }
+      try await site.withReplica { other in
+        let work = Work()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+          defer { work.isOver.store(true, ordering: .releasing) }
+          for pool in [site.pool, other.pool] { group.addTask { try await work.reap(pool) } }
+          try await Self.writeAndAge([site, other])
         }
-        group.addTask {
-          for _ in 0..<40 { try await KeyReaper(pool: site.pool).sweep() }
-        }
-        try await group.waitForAll()
+        #expect(work.reaped.load(ordering: .relaxed) > 0)
+        #expect(try await rows(site, "status is null") == "0")
       }
       #expect(try await site.value("select count(*)::text from colophon.posts") == "20")
+    }
+  }
+
+  /// Of reapers, until it is over.
+  private final class Work: Sendable {
+    let isOver = Atomic(false)
+    let reaped = Atomic(0)
+
+    func reap(_ pool: Pool) async throws {
+      while !isOver.load(ordering: .acquiring) {
+        reaped.add(try await KeyReaper(pool: pool).sweep(), ordering: .relaxed)
+      }
+    }
+  }
+
+  /// Writes under twenty keys, five times each, and makes each key due for expiry as soon as it is
+  /// there.
+  private static func writeAndAge(_ sites: [Site]) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for number in 0..<20 {
+        group.addTask {
+          let key = ["Idempotency-Key: k\(number)"]
+          for turn in 0..<5 {
+            let answer = try await sites[turn % 2].post(json: Self.json, key)
+            #expect(answer.status == 201 || answer.problem == "idempotency-key-expired")
+            try await sites[0].sql(
+              """
+              update colophon.idempotency_keys
+              set created_at = colophon.clock() - interval '2 days'
+              where key = $1::text and not expired
+              """, [.text("k\(number)")])
+          }
+        }
+      }
+      try await group.waitForAll()
     }
   }
 

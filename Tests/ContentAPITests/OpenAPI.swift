@@ -55,7 +55,8 @@ import Testing
         #expect(body?["content"]?.names ?? [] == route.reads.map(\.essence))
         if method != "head", let type = route.writes {
           for (status, response) in try responses(operation) where status.hasPrefix("2") {
-            #expect(response["content"]?.names == [type.essence], "\(status) \(route.template)")
+            let types = [type] + route.alternatives
+            #expect(response["content"]?.names == types.map(\.essence), "\(route.template)")
           }
         }
       }
@@ -77,6 +78,18 @@ import Testing
           }
         }
         #expect(operation["operationId"]?.text?.isEmpty == false)
+      }
+    }
+  }
+
+  @Test func `has a refusal for want of quota with every operation`() throws {
+    for path in document["paths"]?.names ?? [] {
+      for method in document.at("paths", path)?.names ?? [] {
+        let refusal = try #require(
+          document.at("paths", path, method, "responses", "429").flatMap(resolve))
+        let names = refusal["headers"]?.names ?? []
+        #expect(Set(names).isSuperset(of: ["RateLimit", "RateLimit-Policy", "Retry-After"]))
+        #expect((refusal["content"] == nil) == (method == "head"))
       }
     }
   }
@@ -114,7 +127,10 @@ import Testing
       let names = Set(mapping.names)
       #expect(names.isSuperset(of: ["type", "title", "status", "detail", "instance"]))
       #expect(
-        names.isSubset(of: ["type", "title", "status", "detail", "instance", "errors", "offset"]))
+        names.isSubset(of: [
+          "type", "title", "status", "detail", "instance", "errors", "offset", "violated_policies",
+        ]))
+      #expect(names.contains("violated_policies") == (kind == .quotaExceeded))
       #expect(names.contains("offset") == (kind == .malformedJSON))
       seen.insert(type)
     }
@@ -190,7 +206,13 @@ import Testing
       let otherCursor = FeedCursor(
         feed: 0, progress: .changes(seen: horizon), due: ["0", "", ""]
       ).text
+      let signUps = Site.signUpPath
       try await site.publish("a")
+      let links = try await site.invite("reader@example.com")
+      _ = try await site.invite("leaver@example.com")
+      let id = try #require(
+        try await site.value(
+          "select id from colophon.subscriptions where email = 'leaver@example.com'"))
       let answers: [(String, String, Answer)] = [
         ("get", "/v1/posts", try await site.get("/v1/posts")),
         ("head", "/v1/posts", try await site.send("HEAD /v1/posts")),
@@ -271,6 +293,28 @@ import Testing
         ("get", "/v1/changes", try await site.get("/v1/changes?since=x")),
         ("get", "/v1/changes", try await site.get("/v1/changes?since=" + otherCursor)),
         ("get", "/v1/changes", try await site.get("/v1/changes", stale)),
+        ("post", signUps, try await site.signUp("a@example.com", key)),
+        ("post", signUps, try await site.signUp("a@example.com")),
+        ("post", signUps, try await site.signUp("a")),
+        ("post", signUps, try await site.signUp(form: "email=a@example.com")),
+        ("post", signUps, try await site.send("POST " + signUps)),
+        ("get", signUps, try await site.get(signUps, site.authorized)),
+        ("get", signUps, try await site.get(signUps, site.authorized + ["Accept: text/csv"])),
+        ("head", signUps, try await site.send("HEAD " + signUps, site.authorized)),
+        ("get", signUps, try await site.get(signUps, reader)),
+        ("delete", signUps + "/{id}", try await site.delete(path: signUps + "/x")),
+        ("delete", signUps + "/{id}", try await site.delete(path: signUps + "/" + id)),
+        ("get", "/newsletter/thanks", try await site.get("/newsletter/thanks")),
+        ("get", "/newsletter/confirm", try await site.get(links.confirm.confirmation)),
+        ("head", "/newsletter/confirm", try await site.send("HEAD " + links.confirm.confirmation)),
+        ("get", "/newsletter/confirm", try await site.get("/newsletter/confirm")),
+        ("head", "/newsletter/confirm", try await site.send("HEAD /newsletter/confirm")),
+        ("post", "/newsletter/confirm", try await site.press(links.confirm.confirmation)),
+        ("post", "/newsletter/confirm", try await site.press("/newsletter/confirm")),
+        (
+          "get", "/newsletter/unsubscribe", try await site.get(links.unsubscribe.unsubscription)
+        ),
+        ("post", "/newsletter/unsubscribe", try await site.press("/newsletter/unsubscribe")),
         ("get", "/openapi.yaml", try await site.get("/openapi.yaml", ["Authorization: x"])),
         ("get", "/openapi.yaml", try await site.get("/openapi.yaml")),
         ("get", "/openapi.yaml", try await site.get("/openapi.yaml", ["If-None-Match: *"])),
@@ -286,10 +330,12 @@ import Testing
         let sent = Set(answer.fields.map(\.name).filter { !$0.hasPrefix("Access-Control-") })
           .subtracting(["Content-Type", "X-Content-Type-Options"])
         #expect(sent.isSubset(of: described), "\(method) \(path): \(answer.status)")
-        let keyed: Set = ["Idempotency-Key", "Idempotent-Replayed"]
+        let keyed: Set = [
+          "Idempotency-Key", "Idempotent-Replayed", "RateLimit", "RateLimit-Policy",
+        ]
         let perhaps: Set =
           answer.status < 400
-          ? (method == "patch" ? ["Content-Location"] : [])
+          ? (method == "patch" ? ["Content-Location"] : ["Content-Disposition"])
           : method == "head"
             ? ["ETag", "Retry-After", "WWW-Authenticate"]
             : ["ETag", "Allow", "Accept-Encoding", "Accept-Post", "Retry-After"]
@@ -342,5 +388,5 @@ import Testing
 
 /// Every word of the text that has the form of a scope: `posts:write`.
 func scopes(in text: String) -> [String] {
-  text.matches(of: /\b(?:posts|projects|profile):[a-z_]+/).map { String($0.output) }
+  text.matches(of: /\b(?:posts|projects|profile|subscribers):[a-z_]+/).map { String($0.output) }
 }

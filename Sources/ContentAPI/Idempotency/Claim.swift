@@ -211,7 +211,7 @@ enum Answer {
 
 /// An answer as it is stored and sent again: the same status, header fields and bytes. The first
 /// answer is made from it too.
-struct KeptAnswer: Sendable {
+struct KeptAnswer: Sendable, Equatable {
   let status: Int
   /// A line for each header field that is kept.
   let fields: String
