@@ -673,3 +673,243 @@ exception when feature_not_supported then
   raise notice 'this PostgreSQL has no LZ4; search documents are compressed by its own method';
 end
 $$;
+
+
+-- Changes -------------------------------------------------------------------------------------
+
+-- What GET /v1/changes tells: for each thing that everybody may see, or once could, the last time
+-- that its public representation moved. State is not repeated here; the feed looks at the thing
+-- itself when it is read. A row of what is gone is a tombstone and stays for ever.
+--
+-- Rows are written by triggers, not by the statements that write the things: no statement can
+-- forget them, nor can an older program that runs beside this one during a deploy.
+--
+-- A reader asks for the transactions that it has not seen, which is not those of higher numbers:
+-- numbers are given out when a transaction begins to write and seen when it commits, in another
+-- order. So its cursor holds a snapshot (pg_snapshot: which numbers had committed), and it is told
+-- the rows whose number that snapshot does not contain. Nothing is skipped, and nothing waits for
+-- long transactions, of which a snapshot counts those of every database of the server. `xid` is
+-- that of the whole transaction, also behind a savepoint.
+--
+-- No lock is ever waited for here, so the order of locks has no place for these rows: a
+-- transaction inserts rows of its own number, and takes away one before it only where nobody else
+-- does. So a post has one row, as whoever writes it has the post itself locked, but a tag, which
+-- many transactions move at once by its number of posts, may have several.
+create table colophon.changes (
+  era integer not null,
+  xid xid8 not null,
+  -- The empty type tells nothing; it keeps the place of a row that was taken back.
+  type text collate "C" not null,
+  slug text collate "C" not null,
+  changed_at timestamptz not null,
+  -- The date of a post that was still to come out when it was written: it moves once more then.
+  due_at timestamptz,
+  -- Whether it could be seen at some time. What could not is never told of.
+  was_public boolean not null,
+  constraint changes_pkey primary key (type, slug, era, xid),
+  constraint changes_type check (type in ('post', 'project', 'tag', 'profile', 'newsletter', ''))
+);
+
+-- Transactions in their order, and within one of them the things that it moved.
+create index changes_in_order on colophon.changes (era, xid, type, slug);
+-- Posts that come out by themselves, in their order.
+create index changes_to_come on colophon.changes (due_at, slug) where due_at is not null;
+
+-- Numbers of transactions mean something as long as one server runs on one set of files. After a
+-- restart an era begins: the files may be older ones than before, from a backup, and give out the
+-- same numbers again to other transactions. The row says where the era before ended, so a cursor
+-- that claims to have seen more is known to come from a history that was lost, and the mark, which
+-- is like no other, so is one from a copy of these files that went its own way.
+--
+-- The first transaction that writes in an era makes the row. Several may, of one era and with
+-- marks of their own, since none waits for another.
+create table colophon.feed_eras (
+  era integer not null,
+  mark uuid not null default gen_random_uuid(),
+  place text collate "C" not null,
+  -- The highest number of the era before.
+  newest xid8 not null,
+  constraint feed_eras_pkey primary key (era, mark)
+);
+
+create index feed_eras_by_place on colophon.feed_eras (place, era);
+
+-- Which files these are, and since when the server runs on them.
+create function colophon.feed_place() returns text
+  language sql stable
+  return pg_relation_filepath('colophon.changes') || ' '
+    || colophon.microseconds(pg_postmaster_start_time());
+
+insert into colophon.feed_eras (era, place, newest) values (1, colophon.feed_place(), '2');
+
+-- Writes that things of one type have moved, which were or are seen by everybody, or come out at
+-- `comes_out_at`, or neither (false and null), which takes nothing back. Returns whether one of
+-- them was waiting to come out before.
+create function colophon.note_changes(
+  moved_type text, moved_slugs text[], are_public boolean, comes_out_at timestamptz default null
+) returns boolean language plpgsql as $$
+declare
+  this_era integer;
+  moved_slug text;
+  was_public boolean;
+  row_before tid;
+  was_due_at timestamptz;
+  is_older boolean;
+  waited boolean := false;
+begin
+  select e.era into this_era from colophon.feed_eras e
+    where e.place = colophon.feed_place() order by e.era desc limit 1;
+  if this_era is null then
+    insert into colophon.feed_eras (era, place, newest)
+    select l.era + 1, colophon.feed_place(), coalesce((
+        select c.xid from colophon.changes c where c.era = l.era order by c.xid desc limit 1
+      ), '2')
+    from (select max(e.era) as era from colophon.feed_eras e) l
+    returning era into this_era;
+  end if;
+
+  foreach moved_slug in array moved_slugs loop
+    was_public := are_public or exists (
+      select from colophon.changes o
+      where o.type = moved_type and o.slug = moved_slug and o.was_public);
+    was_due_at := null;
+    select o.ctid, o.due_at, (o.era, o.xid) < (this_era, pg_current_xact_id())
+    into row_before, was_due_at, is_older
+    from colophon.changes o
+    where o.type = moved_type and o.slug = moved_slug
+      and (o.era <> this_era or o.xid <> pg_current_xact_id())
+    order by o.era desc, o.xid desc
+    limit 1
+    for update skip locked;
+    -- One of a higher number stays in its place: cursors have perhaps seen it.
+    if is_older then
+      delete from colophon.changes c where c.ctid = row_before;
+    elsif was_due_at is not null then
+      update colophon.changes c set due_at = null where c.ctid = row_before;
+    end if;
+
+    insert into colophon.changes as c (era, xid, type, slug, changed_at, due_at, was_public)
+    values (this_era, pg_current_xact_id(), moved_type, moved_slug, colophon.this_second(),
+      comes_out_at, was_public)
+    on conflict on constraint changes_pkey do update
+    set due_at = excluded.due_at, was_public = c.was_public or excluded.was_public
+    where (c.due_at, c.was_public) is distinct from (
+      excluded.due_at, c.was_public or excluded.was_public);
+    waited := waited or was_due_at is not null;
+  end loop;
+  return waited;
+end
+$$;
+
+-- A post moves when it is seen and was not, is not and was, or is seen and was written; one that
+-- is to come out is noted for then. Of what is neither, drafts and what lies in the trash, nothing
+-- is ever noted. The tags whose number of posts it changes and the profile, which counts them all,
+-- move along; those of a post that comes out by itself the feed tells of at that time.
+create function colophon.note_post() returns trigger language plpgsql as $$
+declare
+  was_out boolean := tg_op <> 'INSERT' and (old.counted or (old.status = 'published'
+    and old.trashed_at is null and old.published_at <= colophon.clock()));
+  is_listed boolean := tg_op <> 'DELETE' and new.status = 'published' and new.trashed_at is null;
+  is_out boolean := is_listed and (new.counted or new.published_at <= colophon.clock());
+  stays boolean := tg_op = 'UPDATE' and is_listed and old.slug = new.slug;
+  -- It has come out by itself, and perhaps nobody has been told yet.
+  came_out boolean := false;
+  waited boolean;
+  before text[] := '{}';
+  after text[] := '{}';
+  moved_tags text[];
+begin
+  if was_out and not stays then
+    came_out := colophon.note_changes('post', array[old.slug], true);
+  elsif tg_op <> 'INSERT' and not stays then
+    -- What was to come out does not: its row goes, and another tells nothing in its place.
+    delete from colophon.changes c
+    where c.type = 'post' and c.slug = old.slug and not c.was_public
+      and c.xid <= pg_current_xact_id();
+    if found then perform colophon.note_changes('', '{""}', false); end if;
+    update colophon.changes c set due_at = null
+    where c.type = 'post' and c.slug = old.slug and c.due_at is not null;
+  end if;
+  if is_listed then
+    waited := colophon.note_changes('post', array[new.slug],
+      is_out or (was_out and stays), case when not is_out then new.published_at end);
+    came_out := came_out or (waited and was_out and stays);
+  end if;
+
+  if was_out then before := old.tags; end if;
+  if is_out then after := new.tags; end if;
+  if was_out = is_out and not came_out and before = after then return null; end if;
+  select array_agg(t.tag) into moved_tags
+  from (
+    select unnest(before) as tag union select unnest(after)
+    except
+    (select unnest(before) where not came_out intersect select unnest(after))
+  ) t;
+  if moved_tags is not null then perform colophon.note_changes('tag', moved_tags, true); end if;
+  if was_out <> is_out or came_out then
+    perform colophon.note_changes('profile', '{profile}', true);
+  end if;
+  return null;
+end
+$$;
+
+-- Every column that an answer shows; `counted` alone shows in none.
+create trigger posts_are_noted
+  after insert or delete or update of
+    slug, type, title, excerpt, derived_excerpt, body, status, featured, featured_order, tags,
+    cover_image_url, cover_image_alt, canonical_url, meta_title, meta_description, word_count,
+    published_at, created_at, updated_at, trashed_at, version
+  on colophon.posts
+  for each row execute function colophon.note_post();
+
+-- A tag moves by what is said of it; one that a post brings along says nothing yet. Whether it was
+-- ever seen, its posts know.
+create function colophon.note_tag() returns trigger language plpgsql as $$
+begin
+  if tg_op <> 'INSERT' and (tg_op = 'DELETE' or old.slug <> new.slug) then
+    perform colophon.note_changes('tag', array[old.slug], false);
+  end if;
+  if tg_op <> 'DELETE' and (tg_op = 'UPDATE' or new.name <> new.slug
+    or new.description is not null)
+  then
+    perform colophon.note_changes('tag', array[new.slug], false);
+  end if;
+  return null;
+end
+$$;
+
+create trigger tags_are_noted
+  after insert or delete or update of slug, name, description on colophon.tags
+  for each row execute function colophon.note_tag();
+
+-- The profile counts the projects.
+create function colophon.note_project() returns trigger language plpgsql as $$
+begin
+  if tg_op = 'DELETE' or (tg_op = 'UPDATE' and old.slug <> new.slug) then
+    perform colophon.note_changes('project', array[old.slug], true);
+  end if;
+  if tg_op <> 'DELETE' then perform colophon.note_changes('project', array[new.slug], true); end if;
+  if tg_op <> 'UPDATE' then perform colophon.note_changes('profile', '{profile}', true); end if;
+  return null;
+end
+$$;
+
+create trigger projects_are_noted
+  after insert or delete or update on colophon.projects
+  for each row execute function colophon.note_project();
+
+-- What there is one of is named by its type.
+create function colophon.note_only_one() returns trigger language plpgsql as $$
+begin
+  perform colophon.note_changes(tg_argv[0], array[tg_argv[0]], true);
+  return null;
+end
+$$;
+
+create trigger profile_is_noted
+  after update on colophon.profile
+  for each row execute function colophon.note_only_one('profile');
+
+create trigger newsletter_is_noted
+  after update on colophon.newsletter
+  for each row execute function colophon.note_only_one('newsletter');

@@ -107,6 +107,7 @@ package struct ContentAPI: Responder {
       readsNothing: true, writes: nil
     ) { try await $0.subscriptions.unsubscribe($1) },
 
+    Route(.get, "/v1/changes", parameters: ["since", "limit"]) { try await $0.changes.list($1) },
     Route(.get, "/v1/idempotency/{key}", access: .principal) { try await $0.outcomes.show($1) },
     Route(.get, "/openapi.yaml", writes: .yaml) { _, call in try Contract.show(call) },
   ]
@@ -116,6 +117,7 @@ package struct ContentAPI: Responder {
   let projects: Projects
   let profile: Profile
   let newsletter: Newsletter
+  let changes: Changes
   let subscriptions: Subscriptions
   let outcomes: WriteOutcomes
   private let keys: VerifiedKeys
@@ -146,6 +148,7 @@ package struct ContentAPI: Responder {
     projects = Projects(pool: pool, publicURL: publicURL)
     profile = Profile(pool: pool)
     newsletter = Newsletter(pool: pool)
+    changes = Changes(pool: pool)
     subscriptions = Subscriptions(pool: pool, publicURL: publicURL, signUpPage: signUpPage)
     outcomes = WriteOutcomes(pool: pool)
     self.inFlight = inFlight
@@ -163,7 +166,8 @@ package struct ContentAPI: Responder {
   /// Every statement that the pool must prepare.
   package static let statements =
     Posts.statements + Tags.statements + Projects.statements + Profile.statements
-    + Newsletter.statements + Subscriptions.statements + VerifiedKeys.statements + Claim.statements
+    + Newsletter.statements + Changes.statements
+    + Subscriptions.statements + VerifiedKeys.statements + Claim.statements
     + WriteOutcomes.statements + KeyReaper.statements + Outbox.statements
     + SearchIndex.statements
 

@@ -41,6 +41,7 @@ package struct Problem: Error, Sendable {
     case requestTimeout = "request-timeout"
     case slugTaken = "slug-taken"
     case inProgress = "idempotency-in-progress"
+    case cursorExpired = "cursor-expired"
     case preconditionFailed = "precondition-failed"
     case contentTooLarge = "content-too-large"
     case uriTooLong = "uri-too-long"
@@ -69,6 +70,7 @@ package struct Problem: Error, Sendable {
       case .notAcceptable: 406
       case .requestTimeout: 408
       case .slugTaken, .inProgress: 409
+      case .cursorExpired: 410
       case .preconditionFailed: 412
       case .contentTooLarge: 413
       case .uriTooLong: 414
@@ -98,6 +100,7 @@ package struct Problem: Error, Sendable {
       case .requestTimeout: "The request took too long to arrive"
       case .slugTaken: "The slug is taken"
       case .inProgress: "The first request of this key is still in progress"
+      case .cursorExpired: "The cursor is of another feed than this"
       case .preconditionFailed: "What is there is not in the state you require"
       case .contentTooLarge: "The body is too large"
       case .uriTooLong: "The request target is too long"

@@ -202,6 +202,10 @@ import Testing
       let reader = ["Authorization: Bearer " + site.reader]
       let key = ["Idempotency-Key: k"]
       let outcome = "/v1/idempotency/{key}"
+      let horizon = try #require(FeedCursor.Horizon(era: 1, snapshot: "3:3:"))
+      let otherCursor = FeedCursor(
+        feed: 0, progress: .changes(seen: horizon), due: ["0", "", ""]
+      ).text
       let signUps = Site.signUpPath
       try await site.publish("a")
       let links = try await site.invite("reader@example.com")
@@ -283,6 +287,12 @@ import Testing
         ("patch", "/v1/profile", try await site.send("PATCH", "/v1/profile", "{}", stale)),
         ("get", "/v1/newsletter", try await site.get("/v1/newsletter")),
         ("put", "/v1/newsletter", try await site.send("PUT", "/v1/newsletter", "{}")),
+        ("get", "/v1/changes", try await site.get("/v1/changes")),
+        ("head", "/v1/changes", try await site.send("HEAD /v1/changes")),
+        ("get", "/v1/changes", try await site.get("/v1/changes", ["If-None-Match: *"])),
+        ("get", "/v1/changes", try await site.get("/v1/changes?since=x")),
+        ("get", "/v1/changes", try await site.get("/v1/changes?since=" + otherCursor)),
+        ("get", "/v1/changes", try await site.get("/v1/changes", stale)),
         ("post", signUps, try await site.signUp("a@example.com", key)),
         ("post", signUps, try await site.signUp("a@example.com")),
         ("post", signUps, try await site.signUp("a")),

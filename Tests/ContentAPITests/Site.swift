@@ -112,6 +112,39 @@ actor Site: LoopBound {
     try await replica.close()
   }
 
+  /// Runs `body` with a server on a database of its own, into which a dump of this one was read.
+  func withRestoredBackup(_ body: (Site) async throws -> Void) async throws {
+    let path = try await ServerPrograms.find(on: loop).folder + "/pg_dump"
+    var program = ChildProcess.Program(path, ["-n", "colophon", "--inserts", database.conninfo])
+    program.output = .captured
+    let (exit, dump) = try await ChildProcess.run(program, on: loop)
+    guard exit == .status(0) else { throw SiteNotReady() }
+    // What stands behind a backslash is for psql.
+    let script = String(decoding: dump, as: UTF8.self).split(separator: "\n")
+      .filter { !$0.hasPrefix("\\") }.joined(separator: "\n")
+    let restored = try await TestCluster.shared.makeDatabase()
+    let loop = try EventLoop()
+    try loop.start()
+    let reading = try await Connection.open(
+      restored.conninfo, on: loop, deadline: .now() + .seconds(20), settings: .patient)
+    try await reading.script(script)
+    await reading.close()
+    let copy = Site(
+      loop: loop, database: restored, conninfo: restored.conninfo + " user=" + Self.role,
+      connection: try await Connection.open(
+        restored.conninfo, on: loop, deadline: .now() + .seconds(20), settings: .patient),
+      keys: [key, writer, reader], publicURL: "")
+    await copy.pool.start()
+    try await copy.becomeReady()
+    do {
+      try await body(copy)
+    } catch {
+      try await copy.close()
+      throw error
+    }
+    try await copy.close()
+  }
+
   private init(
     loop: EventLoop, database: TestDatabase, conninfo: String, connection: Connection,
     keys: [String], publicURL: String, signUpPage: String? = nil, limits: ClientLimits = .none,

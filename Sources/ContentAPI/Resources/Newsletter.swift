@@ -43,7 +43,8 @@ struct Newsletter: Sendable {
 
   // What it is in SQL; `n` is the row.
 
-  private static let json =
+  /// Its JSON, from the row `n`.
+  static let json =
     "json_build_object('name', n.name, 'description', n.description, 'frequency', n.frequency)"
 
   private static func document(of newsletter: String) -> String {

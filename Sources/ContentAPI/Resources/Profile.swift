@@ -94,7 +94,8 @@ struct Profile: Sendable {
 
   // What the profile is in SQL; `p` is the row.
 
-  private static let json = """
+  /// Its JSON, from the row `p`.
+  static let json = """
     json_build_object('name', p.name, 'role', p.role, 'location', p.location,
         'headline', p.headline, 'intro', p.intro, 'availability', p.availability,
         'about', p.about, 'skills', p.skills, 'stats', p.stats, 'links', p.links,

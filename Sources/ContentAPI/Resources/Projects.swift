@@ -137,7 +137,8 @@ struct Projects: Sendable {
     """
   }
 
-  private static let json = "json_build_object(\(members("p")), 'body', p.body)"
+  /// Its JSON, from the row `p`.
+  static let json = "json_build_object(\(members("p")), 'body', p.body)"
 
   private static func document(of projects: String) -> String {
     Document.select(json, version: "p.version", modified: "p.updated_at", from: projects)

@@ -162,12 +162,24 @@ package struct Tags: Sendable {
 
   private static let show = Statement(
     "tags.show",
-    document(
-      of: """
-        (select k.slug, coalesce(t.name, k.slug) as name, t.description,
-          coalesce(t.version, 1) as version
-        from (select $1::text as slug) k left join colophon.tags t on t.slug = k.slug)
-        """, where: "t.posts_count > 0"))
+    document(of: named("$1::text"), where: "t.posts_count > 0"))
+
+  /// A tag with its row or without.
+  private static func named(_ slug: String) -> String {
+    """
+    (select k.slug, coalesce(t.name, k.slug) as name, t.description,
+      coalesce(t.version, 1) as version
+    from (select \(slug) as slug) k left join colophon.tags t on t.slug = k.slug)
+    """
+  }
+
+  /// A query of the JSON of a tag, without a row while no published post names it.
+  static func jsonIfPublic(_ slug: String) -> String {
+    """
+    select \(json("t")) from (select t.*, \(count) as posts_count from \(named(slug)) t) t
+    where t.posts_count > 0
+    """
+  }
 
   private static let render = Statement(
     "tags.render", rendering(of: "(select * from colophon.tags where slug = $1::text)"))
