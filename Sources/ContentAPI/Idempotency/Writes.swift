@@ -109,7 +109,7 @@ struct Writes: Sendable {
         let (answer, isReplay) = try await pool.transaction(deadline: deadline) { transaction in
           // A request that looks for its own COMMIT waits for that alone.
           let wait = isRecovery ? deadline - .now() : end - .now()
-          let write = Write(transaction, claim, wait: wait)
+          let write = Write(transaction, claim, author: call.caller.name, wait: wait)
           defer {
             call.inFlight.counters.note { $0.roundTrips += transaction.roundTrips }
             if write.hasSentCommit { sent = write.sent }
@@ -197,6 +197,7 @@ struct Writes: Sendable {
 final class Write {
   private let transaction: Transaction
   private let claim: Claim
+  private let author: String
   private let wait: Duration
   /// The claim is ours, and nothing is committed.
   private(set) var isOpen = false
@@ -206,9 +207,12 @@ final class Write {
   private(set) var sent: KeptAnswer?
   private(set) var hasSentCommit = false
 
-  fileprivate init(_ transaction: Transaction, _ claim: Claim, wait: Duration) {
+  fileprivate init(
+    _ transaction: Transaction, _ claim: Claim, author: String, wait: Duration
+  ) {
     self.transaction = transaction
     self.claim = claim
+    self.author = author
     self.wait = wait
   }
 
@@ -216,7 +220,7 @@ final class Write {
   /// error; those after it were not executed.
   func send(_ calls: [Call]) async throws -> [Rows] {
     if isOpen { return try await transaction.send(calls) }
-    let outcome = await transaction.attempt(claim.opening(wait: wait) + calls)
+    let outcome = await transaction.attempt(claim.opening(wait: wait, author: author) + calls)
     switch try claim.finding(outcome) {
     case .ours: isOpen = true
     case .answered(let answer): throw Found(answer: answer)
