@@ -913,3 +913,80 @@ create trigger profile_is_noted
 create trigger newsletter_is_noted
   after update on colophon.newsletter
   for each row execute function colophon.note_only_one('newsletter');
+
+
+-- Revisions -----------------------------------------------------------------------------------
+
+-- Who wrote the version of a post that stands in `posts`: the name of the key, as the transaction
+-- says it in front of the write. Nobody is named where an earlier program or a person at the
+-- database wrote.
+alter table colophon.posts add column author text;
+alter table colophon.posts
+  alter column author set default nullif(current_setting('colophon.author', true), '');
+
+-- What a post was before it was written again: one row for each version but the last, which stands
+-- in `posts`. So a new post costs nothing here, a change writes down what is there already, and a
+-- post of whatever age has its first revision from the start. Rows never change; the rules of
+-- `posts` held for each of them.
+create table colophon.revisions (
+  post_id uuid not null references colophon.posts on delete cascade,
+  version integer not null,
+  title text not null,
+  excerpt text,
+  derived_excerpt text not null,
+  body text not null,
+  tags text[] collate "C" not null,
+  author text,
+  -- When this version was written, not when it was replaced.
+  created_at timestamptz not null,
+  -- Finds one revision, and walks from the newest to the oldest.
+  primary key (post_id, version),
+  constraint revisions_version check (version >= 1)
+);
+
+-- A trigger, so that no write can forget it, that of an earlier program neither. It runs under the
+-- lock of the post, in the write's own statement.
+create function colophon.keep_revision() returns trigger
+  language plpgsql
+  as $$
+begin
+  insert into colophon.revisions (
+    post_id, version, title, excerpt, derived_excerpt, body, tags, author, created_at)
+  values (
+    old.id, old.version, old.title, old.excerpt, old.derived_excerpt, old.body, old.tags,
+    old.author, old.updated_at);
+  new.author := nullif(current_setting('colophon.author', true), '');
+  return new;
+end
+$$;
+
+create trigger posts_keep_revision before update of version on colophon.posts
+  for each row when (new.version <> old.version)
+  execute function colophon.keep_revision();
+
+do $$
+begin
+  alter table colophon.revisions alter column body set compression lz4;
+exception when feature_not_supported then
+  raise notice 'this PostgreSQL has no LZ4; revisions are compressed by its own method';
+end
+$$;
+
+
+-- Previews ------------------------------------------------------------------------------------
+
+-- Links that show one post to whoever has them, published or not, until they expire. The token of a
+-- link is in the link alone: here is its SHA-256 digest. Rows of a post are made under the post's
+-- lock, which keeps their number small; those that have expired go with the next ones that are
+-- made, of any post, and are never waited for.
+create table colophon.previews (
+  digest bytea primary key,
+  post_id uuid not null references colophon.posts on delete cascade,
+  expires_at timestamptz not null,
+  constraint previews_digest_size check (length(digest) = 32)
+);
+
+-- The previews of one post, to keep them few, and when it is deleted for good.
+create index previews_of_post on colophon.previews (post_id, expires_at);
+-- What has expired.
+create index previews_by_expiry on colophon.previews (expires_at);

@@ -18,7 +18,9 @@ package struct ContentAPI: Responder {
     Route(.post, "/v1/posts", access: .scope(.postsWrite), reads: [.json, .markdown]) {
       try await $0.posts.create($1)
     },
-    Route(.get, "/v1/posts/{slug}", parameters: ["fields"]) { try await $0.posts.show($1) },
+    Route(.get, "/v1/posts/{slug}", parameters: ["fields", "preview"]) {
+      try await $0.posts.show($1)
+    },
     Route(
       .put, "/v1/posts/{slug}", access: .scope(.postsWrite), reads: [.json, .markdown]
     ) { try await $0.posts.replace($1) },
@@ -37,6 +39,19 @@ package struct ContentAPI: Responder {
     },
     Route(.get, "/v1/posts/{slug}/adjacent") { try await $0.posts.adjacent($1) },
     Route(.get, "/v1/archive", cost: .list) { try await $0.posts.archive($1) },
+    Route(
+      .get, "/v1/posts/{slug}/revisions", parameters: ["limit", "cursor"],
+      access: .scope(.postsReadDrafts), cost: .list
+    ) { try await $0.posts.listRevisions($1) },
+    Route(.get, "/v1/posts/{slug}/revisions/{version}", access: .scope(.postsReadDrafts)) {
+      try await $0.posts.showRevision($1)
+    },
+    Route(.post, "/v1/posts/{slug}/revisions/{version}/restore", access: .scope(.postsWrite)) {
+      try await $0.posts.restoreRevision($1)
+    },
+    Route(
+      .post, "/v1/posts/{slug}/previews", access: .scope(.postsWrite), keepsAnswers: false
+    ) { try await $0.posts.makePreview($1) },
     Route(.get, "/v1/tags", parameters: ["sort", "limit", "cursor"], cost: .list) {
       try await $0.tags.list($1)
     },
@@ -189,9 +204,11 @@ package struct ContentAPI: Responder {
       let (route, variables) = try match.get()
       try Self.authorize(caller, for: route)
       try Self.check(request.head, against: route)
+      _ = try key.get()
       let call = RouteCall(
         request: request, route: route, variables: variables, caller: caller, instance: id,
-        key: try key.get(), isRehearsal: isRehearsal, inFlight: inFlight, waitingRoom: waitingRoom,
+        key: route.keepsAnswers ? try key.get() : nil, isRehearsal: isRehearsal,
+        inFlight: inFlight, waitingRoom: waitingRoom,
         fingerprints: fingerprints)
       response = try await route.handler(self, call)
     } catch {

@@ -28,6 +28,9 @@ package struct Route: Sendable {
   package let alternatives: [MediaType]
   /// What a call of it takes from the caller's quota.
   package let cost: Cost
+  /// Whether its answers are kept under the key of the request. One that is a credential never is;
+  /// then a key names nothing, and the same request again is a new one.
+  let keepsAnswers: Bool
   let handler: Handler
   private let segments: [String]
 
@@ -53,7 +56,8 @@ package struct Route: Sendable {
   init(
     _ method: Method, _ template: String, parameters: [String] = [], access: Access = .everyone,
     reads: [MediaType] = [], readsNothing: Bool = false, writes: MediaType? = .json,
-    alternatives: [MediaType] = [], cost: Cost? = nil, handler: @escaping Handler
+    alternatives: [MediaType] = [], cost: Cost? = nil, keepsAnswers: Bool = true,
+    handler: @escaping Handler
   ) {
     self.method = method
     self.template = template
@@ -65,6 +69,7 @@ package struct Route: Sendable {
     self.writes = writes
     self.alternatives = alternatives
     self.cost = cost ?? ([.get, .options].contains(method) ? .item : .write)
+    self.keepsAnswers = keepsAnswers
     self.handler = handler
     segments = template.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
       .map(String.init)

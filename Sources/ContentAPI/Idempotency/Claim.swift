@@ -21,15 +21,17 @@ struct Claim: Sendable {
   /// guard in each write's own first statement could be forgotten. The price is one line in
   /// PostgreSQL's log for a replay that no replica could answer from its memory.
   ///
-  /// - Parameter wait: how long the same key may be waited for, at least a millisecond.
-  func opening(wait: Duration) -> [Call] {
+  /// - Parameters:
+  ///   - wait: how long the same key may be waited for, at least a millisecond.
+  ///   - author: who writes; empty for nobody who has a name.
+  func opening(wait: Duration, author: String) -> [Call] {
     let id: [Parameter] = [.text(name.scope), .text(name.key)]
     return [
       Call(
         Self.claim,
         id + [.integer(Int(version)), .text(Self.milliseconds(wait)), .bytes(fingerprint)]),
       Call(Self.look, id),
-      Call(Self.proceed, id + [.text("\(Self.patience)ms")]),
+      Call(Self.proceed, id + [.text("\(Self.patience)ms"), .text(author)]),
       Transaction.savepoint,
     ]
   }
@@ -136,11 +138,12 @@ struct Claim: Sendable {
     where k.scope = $1::text and k.key = $2::text
     """)
 
-  /// $1 scope, $2 key, $3 how long each lock may be waited for from now on.
+  /// $1 scope, $2 key, $3 how long each lock may be waited for from now on, $4 who writes, for the
+  /// tables that note it.
   private static let proceed = Statement(
     "idempotency.proceed",
     """
-    select set_config('lock_timeout', $3::text, true),
+    select set_config('lock_timeout', $3::text, true), set_config('colophon.author', $4::text, true),
       (exists (
         select from colophon.idempotency_keys k
         where k.scope = $1::text and k.key = $2::text and k.status is null

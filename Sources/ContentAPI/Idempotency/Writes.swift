@@ -123,7 +123,8 @@ struct Writes: Sendable {
         let (answer, isReplay) = try await pool.transaction(deadline: deadline) { transaction in
           // A request that looks for its own COMMIT waits for that alone.
           let wait = isRecovery ? deadline - .now() : end - .now()
-          let write = Write(transaction, claim, wait: wait, isRehearsal: call.isRehearsal)
+          let write = Write(
+            transaction, claim, author: call.caller.name, wait: wait, isRehearsal: call.isRehearsal)
           defer {
             call.inFlight.counters.note { $0.roundTrips += transaction.roundTrips }
             if write.hasSentCommit { sent = write.sent }
@@ -213,6 +214,7 @@ struct Writes: Sendable {
 final class Write {
   private let transaction: Transaction
   private let claim: Claim
+  private let author: String
   private let wait: Duration
   /// Nothing is ever committed: who runs the transaction rolls it back.
   fileprivate let isRehearsal: Bool
@@ -225,10 +227,11 @@ final class Write {
   private(set) var hasSentCommit = false
 
   fileprivate init(
-    _ transaction: Transaction, _ claim: Claim, wait: Duration, isRehearsal: Bool
+    _ transaction: Transaction, _ claim: Claim, author: String, wait: Duration, isRehearsal: Bool
   ) {
     self.transaction = transaction
     self.claim = claim
+    self.author = author
     self.wait = wait
     self.isRehearsal = isRehearsal
   }
@@ -237,7 +240,7 @@ final class Write {
   /// error; those after it were not executed.
   func send(_ calls: [Call]) async throws -> [Rows] {
     if isOpen { return try await transaction.send(calls) }
-    let outcome = await transaction.attempt(claim.opening(wait: wait) + calls)
+    let outcome = await transaction.attempt(claim.opening(wait: wait, author: author) + calls)
     switch try claim.finding(outcome) {
     case .ours: isOpen = true
     case .answered(let answer): throw Found(answer: answer)

@@ -24,6 +24,12 @@ enum Caller: Sendable {
     if case .anonymous = self { return true }
     return false
   }
+
+  /// The key's; empty for nobody.
+  var name: String {
+    if case .principal(let principal) = self { return principal.name }
+    return ""
+  }
 }
 
 /// The account behind a verified key.

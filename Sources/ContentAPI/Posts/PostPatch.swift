@@ -17,31 +17,43 @@ extension Posts {
       let detail = "A merge patch of a post is an object with the members to change."
       throw Problem(Faults([Fault(place: .pointer(""), detail: detail)]))
     }
-    let take = Call(Self.take, [.text(slug), expected.map { .text($0) } ?? .null])
     return try await writes.transaction(call) { write in
-      guard let row = try await write.send([take]).first else { throw UnexpectedRows() }
-      guard row.count == 1 else { throw Self.notFound }
-      let post = try Stored(row, firstColumn: 4)
-      guard let id = row.text(0, 0), let isExpected = row.boolean(0, 1),
-        let now = try row.text(0, 3).map({ try Instant(rfc3339: $0) })
-      else { throw UnexpectedRows() }
-      guard isExpected else { throw Self.stale(post) }
-
-      let members = try Self.writable(of: post, excerpt: row.text(0, 2))
-      let draft = try PostDraft.read(patch: patch, of: members).get().published(at: now)
-      let stored = try PostDraft.read(patch: [], of: members).get().published(at: now)
-      if draft == stored { return replaced(post) }
-
-      let newSlug = draft.slug ?? slug
-      let change = Call(Self.change, [.text(id), .text(newSlug)] + Self.parameters(of: draft))
-      // RFC 9110 §8.7: the content is no longer that of the target, but of this address. Location
-      // would say that something was created.
-      let place: ResponseFields =
-        newSlug == slug ? [:] : ["Content-Location": FieldValue(url(of: newSlug))]
-      return try await write.commit(
-        [change, Call(Self.settle, [.text(id)])],
-        .rendered(status: 200, fields: place, otherwise: nil))
+      let rows = try await write.send([Self.take(slug, expecting: expected)])
+      return try await apply(patch, to: slug, rows[0], write)
     }
+  }
+
+  /// Locks the post and fetches it, for `apply`.
+  static func take(_ slug: String, expecting versions: String?) -> Call {
+    Call(take, [.text(slug), Parameter(versions)])
+  }
+
+  /// Writes what a patch makes of the post of this slug, which is the row that `take` gave; asks for
+  /// the patch when the post may be written.
+  func apply(
+    _ patch: @autoclosure () throws -> [JSONMember], to slug: String, _ row: Rows, _ write: Write
+  ) async throws -> Response {
+    guard row.count == 1 else { throw Self.notFound }
+    let post = try Stored(row, firstColumn: 4)
+    guard let id = row.text(0, 0), let isExpected = row.boolean(0, 1),
+      let now = try row.text(0, 3).map({ try Instant(rfc3339: $0) })
+    else { throw UnexpectedRows() }
+    guard isExpected else { throw Self.stale(post) }
+
+    let members = try Self.writable(of: post, excerpt: row.text(0, 2))
+    let draft = try PostDraft.read(patch: try patch(), of: members).get().published(at: now)
+    let stored = try PostDraft.read(patch: [], of: members).get().published(at: now)
+    if draft == stored { return replaced(post) }
+
+    let newSlug = draft.slug ?? slug
+    let change = Call(Self.change, [.text(id), .text(newSlug)] + Self.parameters(of: draft))
+    // RFC 9110 §8.7: the content is no longer that of the target, but of this address. Location
+    // would say that something was created.
+    let place: ResponseFields =
+      newSlug == slug ? [:] : ["Content-Location": FieldValue(url(of: newSlug))]
+    return try await write.commit(
+      [change, Call(Self.settle, [.text(id)])],
+      .rendered(status: 200, fields: place, otherwise: nil))
   }
 
   /// The members that a patch applies to, as the API shows them but for the excerpt: one that was

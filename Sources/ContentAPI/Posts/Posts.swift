@@ -17,35 +17,54 @@ package struct Posts: Sendable {
   func show(_ call: RouteCall) async throws -> Response {
     var query = Query(call.head.target, allows: call.route.parameters)
     let projection = Projection(&query, of: Self.members)
+    let preview = query.text("preview").map { PreviewToken($0) }
     try query.finish()
     let slug = call.variables[0]
     guard Slug.isValid(slug) else { throw Self.notFound }
     let maySeeDrafts = call.caller.has(.postsReadDrafts)
-    let rows = try await pool.read(
-      Call(Self.show, [.text(slug), .boolean(maySeeDrafts)]), deadline: .now() + Self.patience)
-    guard rows.count == 1 else { throw Self.notFound }
-    let post = try Stored(rows)
-    return try Representation(
-      body: projection.apply(to: post.json), mediaType: .json, tag: projection.tag(of: post.tag),
-      lastModified: post.modified,
-      isPublic: post.isPublic && call.caller.isAnonymous
-    ).answer(to: call.head)
+    let show =
+      preview.map { Call(Self.showPreview, [.text(slug), .boolean(maySeeDrafts), $0.parameter]) }
+      ?? Call(Self.show, [.text(slug), .boolean(maySeeDrafts)])
+    for _ in 0..<2 {
+      let rows = try await pool.read(show, deadline: .now() + Self.patience)
+      guard rows.count == 1 else {
+        if let answer = try await moved(call, query, preview) { return answer }
+        continue
+      }
+      let post = try Stored(rows)
+      return try Representation(
+        body: projection.apply(to: post.json), mediaType: .json, tag: projection.tag(of: post.tag),
+        lastModified: post.modified,
+        isPublic: post.isPublic && call.caller.isAnonymous && preview == nil
+      ).answer(to: call.head)
+    }
+    throw Self.notFound
   }
 
-  private static let show = Statement(
-    "posts.show",
-    """
-    select r.json, r.version, \(hash) as hash, r.modified, r.public
-    from (
-      select \(whole)::text as json, p.version, \(modified) as modified, \(visible) as public
-      from colophon.posts p
-      where p.slug = $1::text and p.trashed_at is null and ($2::boolean or \(visible))
-      offset 0  -- keeps the planner from rendering the JSON once for each mention
-    ) r
-    """)
+  private static let show = show("posts.show", to: "$2::boolean or \(visible)")
+
+  /// As `show`; $3 the digest of a preview's token.
+  private static let showPreview = show(
+    "posts.show_preview", to: "$2::boolean or \(visible) or \(isPreviewed("$3::bytea"))")
+
+  /// $1 the slug, $2 whether drafts may be seen too. No row: there is no such post for this reader.
+  private static func show(_ name: String, to reader: String) -> Statement {
+    Statement(
+      name,
+      """
+      select r.json, r.version, \(hash) as hash, r.modified, r.public
+      from (
+        select \(whole)::text as json, p.version, \(modified) as modified, \(visible) as public
+        from colophon.posts p
+        where p.slug = $1::text and p.trashed_at is null and (\(reader))
+        offset 0  -- keeps the planner from rendering the JSON once for each mention
+      ) r
+      """)
+  }
 
   static let statements =
-    [show] + listStatements + neighbourStatements + archiveStatements + writeStatements
+    [show, showPreview, moved] + listStatements + neighbourStatements + archiveStatements
+    + writeStatements + revisionStatements + previewStatements
 
   // What a post is in SQL; `p` is the row.
 
@@ -120,6 +139,55 @@ package struct Posts: Sendable {
   }
 
   static let notFound = Problem(.notFound, "There is no post of this slug.")
+}
+
+// Posts that have moved.
+extension Posts {
+  /// What a read of a post answers that has not found it: 301 to where the post is that had this slug
+  /// before, if the reader may see that. Throws 404 when there is none; nil when a post that all may
+  /// see has come to this very slug, so that the read finds it the second time.
+  ///
+  /// The rest of the path and the query stay what they are.
+  func moved(
+    _ call: RouteCall, _ query: Query, _ preview: PreviewToken? = nil
+  ) async throws -> Response? {
+    let slug = call.variables[0]
+    guard Slug.isValid(slug) else { throw Self.notFound }
+    let rows = try await pool.read(
+      Call(Self.moved, [.text(slug), preview?.parameter ?? .null]),
+      deadline: .now() + Self.patience)
+    guard let place = rows.text(0, 0) else { throw Self.notFound }
+    if place == slug { return nil }
+    var variables = ([place] + call.variables.dropFirst())[...]
+    let path = call.route.template.split(separator: "/").map { segment in
+      segment.hasPrefix("{") ? variables.removeFirst() : String(segment)
+    }
+    let parameters = query.repeated(call.route.parameters)
+    let location =
+      publicURL + "/" + path.joined(separator: "/")
+      + (parameters.isEmpty ? "" : "?" + parameters.joined(separator: "&"))
+    let isPublic = call.caller.isAnonymous && preview == nil
+    return Response(
+      status: 301,
+      fields: [
+        "Location": FieldValue(location),
+        "Cache-Control": isPublic ? "public, max-age=60" : "private, no-store",
+        "Vary": "Accept, Authorization",
+      ])
+  }
+
+  /// $1 a slug, $2 the digest of a preview's token or null. The slug of the post that has it, or
+  /// else had it last.
+  private static let moved = Statement(
+    "posts.moved",
+    """
+    select p.slug
+    from colophon.posts p
+    where p.id = coalesce(
+        (select o.id from colophon.posts o where o.slug = $1::text),
+        (select f.post_id from colophon.former_slugs f where f.slug = $1::text))
+      and p.trashed_at is null and (\(visible) or \(isPreviewed("$2::bytea")))
+    """)
 }
 
 /// The database answered with other columns than the statement has: a fault of ours.
