@@ -84,6 +84,21 @@ package struct Bucket: Sendable, Equatable {
     sustainedFull = Self.earlier(sustainedFull, amount, limits.sustained, shares, now)
   }
 
+  /// A bucket that from an instant on holds at most so much for one of so many sharers, and what
+  /// its share of the rate adds.
+  func limited(
+    to amount: Amount, of limits: Limits, shares: Int64, at instant: Int64
+  ) -> Bucket {
+    func full(_ quota: Quota) -> Int64 {
+      let charge = Self.charge(amount, quota, shares)
+      return charge >= quota.limit ? 0 : Self.instant(instant) + quota.limit - charge
+    }
+    var bucket = self
+    bucket.burstFull = max(burstFull, full(limits.burst))
+    bucket.sustainedFull = max(sustainedFull, full(limits.sustained))
+    return bucket
+  }
+
   /// The later of both instants of two buckets.
   package mutating func formMaximum(_ other: Bucket) {
     burstFull = max(burstFull, other.burstFull)

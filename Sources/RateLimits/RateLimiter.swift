@@ -7,20 +7,40 @@ import Synchronization
 /// have parts of their own: no number of addresses takes room from them. Memory is below 4 MiB from
 /// the start and stays there.
 package final class RateLimiter: Sendable {
-  private let addresses: InlineArray<16, Mutex<Shard>>
-  private let accounts: InlineArray<16, Mutex<Shard>>
+  private let addresses: InlineArray<16, Mutex<BucketTable>>
+  private let accounts: InlineArray<16, Mutex<BucketTable>>
   private let hash: KeyedHash
+  private let link: Mutex<Link>
+  private let urgent = Atomic(false)
 
-  /// - Parameter seed: random, a secret of the process.
-  package init(_ limits: ClassLimits, seed: (UInt64, UInt64)) {
-    let hash = KeyedHash(seed: seed)
-    self.hash = hash
+  /// What one report needs from its beginning to its end.
+  private struct Link: Sendable {
+    /// Nil for a process that shares its limits with nobody.
+    var replica: Replica?
+    /// The entries of the report under way, part by part.
+    var held: [[BucketTable.Held]] = Array(repeating: [], count: 2 * parts)
+  }
+
+  private static let parts = 16
+
+  /// - Parameters:
+  ///   - seed: random, a secret of the process.
+  ///   - replica: a random number, this process's name in the ledger; nil for a process that shares
+  ///     its limits with nobody, which is exact and has nothing to report.
+  package init(
+    _ limits: ClassLimits, seed: (UInt64, UInt64), replica: UInt64? = nil,
+    reportInterval: Int64 = 250_000_000
+  ) {
+    hash = KeyedHash(seed: seed)
     addresses = InlineArray { _ in
-      Mutex(Shard(sets: 512, width: 512, limits: limits, hash: hash))
+      Mutex(BucketTable(sets: 512, width: 512, limits: limits, seed: seed))
     }
     accounts = InlineArray { _ in
-      Mutex(Shard(sets: 64, width: 64, limits: limits, hash: hash))
+      Mutex(BucketTable(sets: 64, width: 64, limits: limits, seed: seed))
     }
+    let replica = replica.map { Replica(id: $0, reportInterval: reportInterval) }
+    link = Mutex(Link(replica: replica))
+    if let replica { obey(replica.regime) }
   }
 
   /// Takes the cost from the client's buckets, or changes nothing. Allocates nothing, waits for
@@ -30,9 +50,12 @@ package final class RateLimiter: Sendable {
   package func admit(_ client: Client, cost: Amount, now: Int64) -> Verdict {
     let parent = client.parent
     let part = part(parent ?? client)
-    return client.kind == .account
-      ? accounts[part].withLock { $0.admit(client, parent, cost, now: now) }
-      : addresses[part].withLock { $0.admit(client, parent, cost, now: now) }
+    let (verdict, isUrgent) =
+      client.kind == .account
+      ? accounts[part].withLock { ($0.admit(client, parent, cost, now: now), $0.isUrgent) }
+      : addresses[part].withLock { ($0.admit(client, parent, cost, now: now), $0.isUrgent) }
+    if isUrgent { urgent.store(true, ordering: .relaxed) }
+    return verdict
   }
 
   /// Gives back what was taken too much, and says where the client stands then.
@@ -54,7 +77,100 @@ package final class RateLimiter: Sendable {
   }
 
   private func part(_ client: Client) -> Int {
-    Int(truncatingIfNeeded: hash(client) &>> 24) & 15
+    Int(truncatingIfNeeded: hash(client) &>> 24) & (Self.parts &- 1)
+  }
+}
+
+/// Reports, for the one loop that talks to the database. Every `reportInterval`, give or take a
+/// fifth at random, and as soon as `isReportUrgent`, it calls `beginReport`, has the ledger carry
+/// the report out, and calls `answered` or, at the latest after `Replica.patience`, `failed`.
+extension RateLimiter {
+  /// Whether it is known with whom the limits are shared.
+  package var isReady: Bool { link.withLock { $0.replica?.isReady ?? true } }
+
+  /// Whether the next report should not wait for its time: a client has come near to U, or the
+  /// others wait for word of this replica.
+  package var isReportUrgent: Bool { urgent.load(ordering: .relaxed) }
+
+  /// What to report, lines in no order; nil while a report is under way, and for a process that
+  /// shares its limits with nobody.
+  ///
+  /// - Parameter most: lines; what is left over comes with the next report.
+  package func beginReport(most: Int = 16_384, now: Int64) -> Report? {
+    link.withLock { link in
+      guard link.replica?.isIdle == true else { return nil }
+      urgent.store(false, ordering: .relaxed)
+      var lines: [Report.Line] = []
+      var isComplete = true
+      if link.replica?.reports == true {
+        for part in 0..<2 * Self.parts {
+          let isReported = table(part) { table in
+            table.cut(most: most - lines.count, into: &lines, &link.held[part], now: now)
+            return table.isReported
+          }
+          isComplete = isComplete && isReported
+        }
+      }
+      guard let heading = link.replica?.begin(isComplete: isComplete, now: now),
+        let replica = link.replica
+      else { return nil }
+      obey(replica.regime)
+      return Report(
+        replica: replica.id, time: heading.time, isSettled: heading.isSettled,
+        view: heading.view, lines: lines)
+    }
+  }
+
+  /// The report has been carried out. An answer that does not fit it counts as none.
+  package func answered(_ answer: Answer, now: Int64) {
+    let fits = link.withLock { link in
+      guard link.replica?.isIdle == false,
+        answer.deficits.count == link.held.reduce(0, { $0 + $1.count }),
+        let effect = link.replica?.answered(answer, now: now), let replica = link.replica
+      else { return false }
+      obey(replica.regime)
+      if replica.isHasty { urgent.store(true, ordering: .relaxed) }
+      var line = 0
+      for part in 0..<2 * Self.parts {
+        table(part) { table in
+          for held in link.held[part] {
+            table.settle(held, answer.deficits[line], now: now)
+            line += 1
+          }
+          if effect == .reportEverything { table.reportEverything(now: now) }
+        }
+        link.held[part].removeAll(keepingCapacity: true)
+      }
+      return true
+    }
+    if !fits { failed(isUnknown: true, now: now) }
+  }
+
+  /// The report has failed, or has been given up; its lines come again.
+  ///
+  /// - Parameter isUnknown: whether it may have been carried out all the same, or may be yet.
+  package func failed(isUnknown: Bool, now: Int64) {
+    link.withLock { link in
+      guard link.replica?.isIdle == false else { return }
+      link.replica?.failed(isUnknown: isUnknown, now: now)
+      if let replica = link.replica { obey(replica.regime) }
+      for part in 0..<2 * Self.parts {
+        table(part) { table in
+          for held in link.held[part] { table.restore(held) }
+        }
+        link.held[part].removeAll(keepingCapacity: true)
+      }
+    }
+  }
+
+  private func obey(_ regime: Regime) {
+    for part in 0..<2 * Self.parts { table(part) { $0.regime = regime } }
+  }
+
+  private func table<Result>(_ part: Int, _ body: (inout BucketTable) -> Result) -> Result {
+    part < Self.parts
+      ? addresses[part].withLock { body(&$0) }
+      : accounts[part - Self.parts].withLock { body(&$0) }
   }
 }
 

@@ -1,54 +1,60 @@
 /// By what rule one replica admits at the moment: alone, in step with the others, or on its share.
-/// `Replica` makes it, `RateLimiter` obeys it.
+/// `Replica` makes it, the tables obey it.
 package struct Regime: Sendable, Equatable {
   /// Among how many the limits are divided where it is not in step, at least one.
   package var replicas: Int64
-  /// Until when it is in step with the others, and so may admit from the whole limit.
+  /// Until when it is in step with the others, and so admits from the whole limit.
   package var inStepUntil: Int64
-  /// From when on its unreported consumption may grow past U, at its share of the rate.
-  package var growsFrom: Int64
+  /// Until when another replica may believe it in step: so long no client has more than U taken
+  /// that is not reported. From then on what it takes grows past U at its share of the rate.
+  package var boundUntil: Int64
+  /// Counts the times that it lost touch with the others; see `BucketTable.withdrawn`.
+  package var absences: UInt16
   /// Whether consumption is counted for reports: not when alone.
   package var counts: Bool
   /// Nanoseconds between reports.
   package var reportInterval: Int64
 
-  package init(
-    replicas: Int64, inStepUntil: Int64, growsFrom: Int64, counts: Bool,
-    reportInterval: Int64 = 250_000_000
-  ) {
-    self.replicas = max(1, replicas)
-    self.inStepUntil = inStepUntil
-    self.growsFrom = growsFrom
-    self.counts = counts
-    self.reportInterval = max(1, reportInterval)
-  }
-
   /// One replica on its own: exact, and nothing to report.
   package static let alone = Regime(
-    replicas: 1, inStepUntil: .max, growsFrom: .max, counts: false)
+    replicas: 1, inStepUntil: .max, boundUntil: .max, absences: 0, counts: false,
+    reportInterval: 250_000_000)
 
-  /// By how much a token is weighed now.
+  /// By how much a token weighs now.
   func shares(now: Int64) -> Int64 { now < inStepUntil ? 1 : replicas }
 
-  /// How many quarters of tokens of one client may be unreported now: U, and what has grown since.
-  func most(of limits: Limits, now: Int64) -> Int64 {
-    min(most(limits.burst, now: now), most(limits.sustained, now: now), Int64(Int32.max / 2))
-  }
-
-  private func most(_ quota: Quota, now: Int64) -> Int64 {
-    let growth = now > growsFrom ? (now - growsFrom) / replicas / quota.interval : 0
-    let unreported = Self.unreported(
-      quota, replicas: replicas, reportInterval: reportInterval)
-    return 4 * min(growth + unreported, 1 << 40)
-  }
-
   /// U: how many tokens of a client a replica may have admitted that the others do not know of.
+  ///
+  /// The largest cost, or no request would ever pass; twice what comes back between two reports,
+  /// or reports would slow down one busy client; a fourth of the burst for all the others together.
   package static func unreported(
     _ quota: Quota, replicas: Int64, reportInterval: Int64 = 250_000_000
   ) -> Int64 {
     let reports = (2 * reportInterval - 1) / quota.interval + 1
     let part = replicas > 1 ? quota.tokens / (4 * (replicas - 1)) : quota.tokens
     return max(Int64(largestCost), reports, part)
+  }
+
+  /// The policies of which so many replicas together might admit a second burst: (N−1)·U is more
+  /// than the burst. Worth a word at the start.
+  package static func loose(
+    _ limits: Limits, replicas: Int64, reportInterval: Int64 = 250_000_000
+  ) -> [Policy] {
+    Policy.allCases.filter {
+      let quota = $0 == .burst ? limits.burst : limits.sustained
+      let (sum, overflow) = unreported(
+        quota, replicas: replicas, reportInterval: reportInterval
+      ).multipliedReportingOverflow(by: replicas - 1)
+      return overflow || sum > quota.tokens
+    }
+  }
+
+  /// U of a client in quarters of tokens: the lesser of its two policies'.
+  func unreported(_ limits: Limits) -> Int64 {
+    let least = min(
+      Self.unreported(limits.burst, replicas: replicas, reportInterval: reportInterval),
+      Self.unreported(limits.sustained, replicas: replicas, reportInterval: reportInterval))
+    return 4 * min(least, 1 << 28)
   }
 
   /// What the dearest request costs, in tokens: a write.

@@ -4,32 +4,43 @@
 /// client; so nobody loses a debt by being displaced, and memory is what it is from the start. The
 /// refused alternative is a dictionary with a sweep: it grows with the number of addresses and
 /// pauses everybody.
-struct Shard: Sendable {
-  private var entries: [Entry]
+package struct BucketTable: Sendable {
+  var entries: [Entry]
   private var sketch: Sketch
   private let hash: KeyedHash
   private let ways = 8
   private let sets: Int
   let limits: ClassLimits
-  /// What the sync has ordered.
-  var regime = Regime.alone
+  private var unreported: ClassLimits.Unreported
+  /// By what it admits.
+  package var regime = Regime.alone {
+    didSet {
+      if regime.replicas != oldValue.replicas || regime.reportInterval != oldValue.reportInterval {
+        unreported = ClassLimits.Unreported(limits, regime)
+      }
+    }
+  }
   /// Entries that wait for a report.
-  private var dirty: [Int32] = []
+  var dirty: [UInt16] = []
+  /// Whether a client has come so near to U that its report should not wait.
+  package internal(set) var isUrgent = false
 
   /// - Parameters:
-  ///   - sets: a power of two.
-  ///   - width: of the sketch.
-  init(sets: Int, width: Int, limits: ClassLimits, hash: KeyedHash) {
+  ///   - sets: of eight entries, a power of two up to 8,192.
+  ///   - width: cells of the sketch in each of its four rows, a power of two.
+  ///   - seed: random, a secret of the process.
+  package init(sets: Int, width: Int, limits: ClassLimits, seed: (UInt64, UInt64)) {
     self.sets = sets
     self.limits = limits
-    self.hash = hash
+    unreported = ClassLimits.Unreported(limits, .alone)
+    hash = KeyedHash(seed: seed)
     entries = Array(repeating: Entry(), count: sets * ways)
     sketch = Sketch(width: width)
     dirty.reserveCapacity(sets * ways)
   }
 
   /// One client's buckets and what has been taken from them since the last report: 40 bytes.
-  private struct Entry: Sendable {
+  struct Entry: Sendable {
     var high: UInt64 = 0
     var low: UInt64 = 0
     var bucket = Bucket()
@@ -37,10 +48,16 @@ struct Shard: Sendable {
     var unreported: Int32 = 0
     /// Zero in an entry that nobody has used.
     var mark: UInt8 = 0
-    /// Whether it stands in `dirty`.
-    var isDirty = false
-    /// Whether a report that has not been answered holds it.
-    var isUnderWay = false
+    var flags: UInt8 = 0
+    /// In which absence it was last withdrawn.
+    var absence: UInt16 = 0
+
+    /// It stands in `dirty`.
+    static let dirty: UInt8 = 1
+    /// A report that has not been answered holds it.
+    static let underWay: UInt8 = 2
+    /// The ledger is to be told its whole deficit.
+    static let unknown: UInt8 = 4
 
     func holds(_ client: Client, _ mark: UInt8) -> Bool {
       high == client.high && low == client.low && self.mark == mark
@@ -48,7 +65,7 @@ struct Shard: Sendable {
 
     /// Whether it carries no state.
     func isFree(now: Int64) -> Bool {
-      unreported == 0 && !isDirty && !isUnderWay && bucket.isFull(now: now)
+      unreported == 0 && flags == 0 && bucket.isFull(now: now)
     }
   }
 
@@ -73,8 +90,8 @@ struct Shard: Sendable {
     let hash: UInt64
     let place: Place
     var bucket: Bucket
-    let unreported: Int32
-    let shares: Int64
+    var unreported: Int32 = 0
+    var shares: Int64
   }
 
   private func find(_ client: Client, now: Int64, besides taken: Int = -1) -> Found {
@@ -84,21 +101,36 @@ struct Shard: Sendable {
     var vacancy = -1
     for index in first..<first &+ ways {
       if entries[index].holds(client, mark) {
+        let entry = entries[index]
         return Found(
-          client: client, hash: hash, place: .entry(index), bucket: entries[index].bucket,
-          unreported: entries[index].unreported, shares: regime.shares(now: now))
+          client: client, hash: hash, place: .entry(index),
+          bucket: withdrawn(
+            entry.bucket, client, entry.unreported, absence: entry.absence, now: now),
+          unreported: entry.unreported, shares: regime.shares(now: now))
       }
       if vacancy < 0 && index != taken && entries[index].isFree(now: now) { vacancy = index }
     }
-    // What is in the sketch is not reported, so that it is always a share of the limit.
-    let bucket = sketch.bucket(hash)
-    return vacancy < 0
-      ? Found(
-        client: client, hash: hash, place: .sketch, bucket: bucket, unreported: 0,
-        shares: regime.replicas)
-      : Found(
-        client: client, hash: hash, place: .vacancy(vacancy), bucket: bucket, unreported: 0,
+    var bucket = sketch.bucket(hash)
+    if vacancy >= 0 {
+      bucket = withdrawn(bucket, client, 0, absence: regime.absences &- 1, now: now)
+      return Found(
+        client: client, hash: hash, place: .vacancy(vacancy), bucket: bucket,
         shares: regime.shares(now: now))
+    }
+    // What is in the sketch is not reported, so that it is always a share of the limit.
+    return Found(
+      client: client, hash: hash, place: .sketch, bucket: bucket, shares: regime.replicas)
+  }
+
+  /// A bucket as it is once in an absence: out of touch a client has what is left of U, not what is
+  /// left of its share of the burst, and more only as its share of the rate adds to it.
+  private func withdrawn(
+    _ bucket: Bucket, _ client: Client, _ taken: Int32, absence: UInt16, now: Int64
+  ) -> Bucket {
+    guard now >= regime.boundUntil, absence != regime.absences else { return bucket }
+    let left = Amount(quarters: unreported[client] - max(0, Int64(taken)))
+    return bucket.limited(
+      to: left, of: limits[client], shares: regime.replicas, at: regime.boundUntil)
   }
 
   /// Whether the client's buckets have the cost, and whether what the other replicas do not know
@@ -107,40 +139,47 @@ struct Shard: Sendable {
     let limits = limits[found.client]
     let outcome = found.bucket.check(cost, of: limits, shares: found.shares, now: now)
     guard case .taken = outcome, regime.counts, found.place.index >= 0 else { return outcome }
+    let most = now < regime.boundUntil ? unreported[found.client] : Int64(Int32.max) / 2
     let sum = Int64(found.unreported) + cost.quarters
-    guard sum <= regime.most(of: limits, now: now) else {
-      return .refused(.burst, wait: regime.reportInterval)
-    }
-    return .taken
+    return sum <= most ? .taken : .refused(.burst, wait: regime.reportInterval)
   }
 
   private mutating func debit(_ found: inout Found, _ cost: Amount, now: Int64) {
     found.bucket.debit(cost, of: limits[found.client], shares: found.shares, now: now)
+    let absence = now >= regime.boundUntil ? regime.absences : regime.absences &- 1
     switch found.place {
     case .entry(let index):
       entries[index].bucket = found.bucket
+      if now >= regime.boundUntil { entries[index].absence = absence }
     case .vacancy(let index):
       entries[index] = Entry(
         high: found.client.high, low: found.client.low, bucket: found.bucket,
-        mark: found.client.mark)
+        mark: found.client.mark, absence: absence)
     case .sketch:
       sketch.raise(found.hash, to: found.bucket)
       return
     }
-    if regime.counts { count(found.place.index, cost.quarters) }
+    if regime.counts {
+      count(found.place.index, cost.quarters)
+      let sum = Int64(found.unreported) + cost.quarters
+      if 2 * sum >= unreported[found.client] { isUrgent = true }
+    }
   }
 
   private mutating func count(_ index: Int, _ quarters: Int64) {
     entries[index].unreported = Int32(
       clamping: Int64(entries[index].unreported) + quarters)
-    if !entries[index].isDirty {
-      entries[index].isDirty = true
-      dirty.append(Int32(truncatingIfNeeded: index))
-    }
+    soil(index)
+  }
+
+  mutating func soil(_ index: Int) {
+    guard entries[index].flags & Entry.dirty == 0 else { return }
+    entries[index].flags |= Entry.dirty
+    dirty.append(UInt16(truncatingIfNeeded: index))
   }
 
   /// Charges the client and, if it has one, its parent, or nobody.
-  mutating func admit(
+  package mutating func admit(
     _ client: Client, _ parent: Client?, _ cost: Amount, now: Int64
   ) -> Verdict {
     var found = find(client, now: now)
@@ -172,7 +211,7 @@ struct Shard: Sendable {
   }
 
   /// Gives back. What went to the sketch stays there: it may be somebody else's.
-  mutating func refund(
+  package mutating func refund(
     _ client: Client, _ parent: Client?, _ amount: Amount, now: Int64
   ) -> Standing {
     giveBack(client, amount, now: now)
@@ -189,7 +228,7 @@ struct Shard: Sendable {
   }
 
   /// Where the client stands now.
-  func standing(_ client: Client, _ parent: Client?, now: Int64) -> Standing {
+  package func standing(_ client: Client, _ parent: Client?, now: Int64) -> Standing {
     let own = standing(find(client, now: now), now: now)
     guard let parent else { return own }
     return nearer(own, standing(find(parent, now: now), now: now))
