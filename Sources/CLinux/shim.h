@@ -14,10 +14,12 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <linux/memfd.h>
 #include <unistd.h>
 
 int accept4(int descriptor, struct sockaddr *address, socklen_t *length, int flags);
 int pipe2(int descriptors[2], int flags);
+int memfd_create(const char *name, unsigned int flags);
 int close_range(unsigned int first, unsigned int last, int flags);
 
 /// What a child gets instead of what its parent has. A user of -1 keeps the parent's.

@@ -14,6 +14,12 @@ package struct Configuration: Sendable {
   package var publicURL: String?
   /// Whose pages may read the API in a browser.
   package var crossOrigin = CrossOrigin.everyone
+  /// Where a plain sign-up form leads its reader; nil for a page of the service itself.
+  package var signUpPage: String?
+  /// The sender of mails; nil without `COLOPHON_MAIL_FROM`, and then none are sent.
+  package var mailFrom: MailAddress?
+  /// The program that takes mails.
+  package var sendmail = "/usr/sbin/sendmail"
   /// Whom a request comes from when it comes through proxies.
   package var proxies = TrustedProxies()
   /// How much may be asked; nil when there are no limits.
@@ -26,8 +32,9 @@ package struct Configuration: Sendable {
   /// Every variable, in README's order.
   package static let variables: [String] = [
     "DATABASE_URL", "COLOPHON_LISTEN", "COLOPHON_PRIVATE_LISTEN", "COLOPHON_PUBLIC_URL",
-    "COLOPHON_CORS_ORIGINS", "COLOPHON_TRUSTED_PROXIES", "COLOPHON_CLIENT_HEADER",
-    "COLOPHON_RATE_LIMITS", "COLOPHON_RUNTIME_ROLE", "COLOPHON_DRAIN_SECONDS",
+    "COLOPHON_CORS_ORIGINS", "COLOPHON_SIGNUP_PAGE", "COLOPHON_MAIL_FROM", "COLOPHON_SENDMAIL",
+    "COLOPHON_TRUSTED_PROXIES", "COLOPHON_CLIENT_HEADER", "COLOPHON_RATE_LIMITS",
+    "COLOPHON_RUNTIME_ROLE", "COLOPHON_DRAIN_SECONDS",
   ]
 
   /// Reads the variables. Throws every fault at once: unknown `COLOPHON_` names, and values that
@@ -73,6 +80,29 @@ package struct Configuration: Sendable {
             + "between them: https://example.com,http://localhost:3000")
       }
     }
+    if let text = value("COLOPHON_SIGNUP_PAGE") {
+      // A header field holds ASCII alone.
+      if WebAddress.complaint(text) == nil, text.utf8.allSatisfy({ $0 < 0x80 }) {
+        signUpPage = text
+      } else {
+        faults.append(
+          "COLOPHON_SIGNUP_PAGE must be an absolute URL such as https://example.com/thanks")
+      }
+    }
+    if let text = value("COLOPHON_MAIL_FROM") {
+      do throws(MailAddressError) {
+        mailFrom = try MailAddress(text)
+      } catch {
+        faults.append("COLOPHON_MAIL_FROM \(error)")
+      }
+    }
+    if let text = value("COLOPHON_SENDMAIL") {
+      if text.hasPrefix("/"), text.utf8.count <= 4096, !text.utf8.contains(0) {
+        sendmail = text
+      } else {
+        faults.append("COLOPHON_SENDMAIL must be the whole path of a program, without arguments")
+      }
+    }
     var header = TrustedProxies.Header.xForwardedFor
     if let text = value("COLOPHON_CLIENT_HEADER") {
       let named = TrustedProxies.Header.allCases.first {
@@ -115,6 +145,14 @@ package struct Configuration: Sendable {
       }
     }
     if !faults.isEmpty { throw ConfigurationError(faults: faults) }
+  }
+
+  /// Throws what keeps a server from its work that other commands do without.
+  package func checkServing() throws(ConfigurationError) {
+    guard mailFrom != nil, publicURL == nil else { return }
+    throw ConfigurationError(faults: [
+      "COLOPHON_MAIL_FROM needs COLOPHON_PUBLIC_URL, which the links in mails begin with"
+    ])
   }
 
   /// Scheme, host and perhaps a port: what can stand before a path in a header field.

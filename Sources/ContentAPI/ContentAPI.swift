@@ -76,6 +76,31 @@ package struct ContentAPI: Responder {
     Route(.put, "/v1/newsletter", access: .scope(.profileWrite), reads: [.json]) {
       try await $0.newsletter.edit($1)
     },
+    Route(
+      .get, "/v1/newsletter/subscriptions", parameters: ["status", "limit", "cursor", "count"],
+      access: .scope(.subscribersRead), alternatives: [.csv]
+    ) { try await $0.subscriptions.list($1) },
+    Route(.post, "/v1/newsletter/subscriptions", reads: [.json, .form], writes: nil) {
+      try await $0.subscriptions.signUp($1)
+    },
+    Route(
+      .delete, "/v1/newsletter/subscriptions/{id}", access: .scope(.subscribersWrite), writes: nil
+    ) { try await $0.subscriptions.erase($1) },
+    Route(.get, "/newsletter/thanks", writes: .html) { _, _ in Subscriptions.thanks },
+    Route(.get, "/newsletter/confirm", parameters: ["token"], writes: .html) {
+      try await $0.subscriptions.showConfirmation($1)
+    },
+    Route(
+      .post, "/newsletter/confirm", parameters: ["token"], reads: [.form, .multipart],
+      readsNothing: true, writes: nil
+    ) { try await $0.subscriptions.confirm($1) },
+    Route(.get, "/newsletter/unsubscribe", parameters: ["token"], writes: .html) {
+      try await $0.subscriptions.showUnsubscription($1)
+    },
+    Route(
+      .post, "/newsletter/unsubscribe", parameters: ["token"], reads: [.form, .multipart],
+      readsNothing: true, writes: nil
+    ) { try await $0.subscriptions.unsubscribe($1) },
 
     Route(.get, "/v1/idempotency/{key}", access: .principal) { try await $0.outcomes.show($1) },
     Route(.get, "/openapi.yaml", writes: .yaml) { _, call in try Contract.show(call) },
@@ -86,6 +111,7 @@ package struct ContentAPI: Responder {
   let projects: Projects
   let profile: Profile
   let newsletter: Newsletter
+  let subscriptions: Subscriptions
   let outcomes: WriteOutcomes
   private let keys: VerifiedKeys
   private let limits: ClientLimits
@@ -100,12 +126,13 @@ package struct ContentAPI: Responder {
   /// - Parameters:
   ///   - publicURL: put before paths in `Location` and `Link`; empty makes them relative.
   ///   - knownKeys, inFlight: one for the whole process, whatever the number of its loops.
+  ///   - signUpPage: where a plain sign-up form leads; nil for a page of this service.
   ///   - clock: what the limits and the trust in keys go by; the loop's without one.
   package init(
     pool: Pool, publicURL: String, crossOrigin: CrossOrigin = .everyone,
     limits: ClientLimits = .none, loop: EventLoop, requestIDs: RequestIDs,
     knownKeys: KnownKeys = KnownKeys(), inFlight: KeysInFlight = KeysInFlight(),
-    fingerprints: Fingerprints = .standard,
+    fingerprints: Fingerprints = .standard, signUpPage: String? = nil,
     clock: (@Sendable () -> MonotonicInstant)? = nil,
     log: @Sendable @escaping (LogEvent) -> Void
   ) {
@@ -114,6 +141,7 @@ package struct ContentAPI: Responder {
     projects = Projects(pool: pool, publicURL: publicURL)
     profile = Profile(pool: pool)
     newsletter = Newsletter(pool: pool)
+    subscriptions = Subscriptions(pool: pool, publicURL: publicURL, signUpPage: signUpPage)
     outcomes = WriteOutcomes(pool: pool)
     self.inFlight = inFlight
     self.fingerprints = fingerprints
@@ -130,8 +158,8 @@ package struct ContentAPI: Responder {
   /// Every statement that the pool must prepare.
   package static let statements =
     Posts.statements + Tags.statements + Projects.statements + Profile.statements
-    + Newsletter.statements + VerifiedKeys.statements + Claim.statements
-    + WriteOutcomes.statements + KeyReaper.statements
+    + Newsletter.statements + Subscriptions.statements + VerifiedKeys.statements + Claim.statements
+    + WriteOutcomes.statements + KeyReaper.statements + Outbox.statements
 
   /// The straight line that every request takes.
   package func respond(to request: Request) async -> Response {
@@ -262,9 +290,12 @@ package struct ContentAPI: Responder {
     if route.method != .options, route.parameters.isEmpty {
       try Query(head.target, allows: []).finish()
     }
-    if let writes = route.writes { try check(accept: Accept(head.values(of: "accept")), writes) }
+    if let writes = route.writes {
+      try check(accept: Accept(head.values(of: "accept")), [writes] + route.alternatives)
+    }
     guard !route.reads.isEmpty else { return }
-    guard case .one(let text) = head.only(of: "content-type"), let type = MediaType(text),
+    if route.readsNothing, head.only(of: "content-type") == .absent { return }
+    guard let type = head.mediaType,
       route.reads.contains(where: { $0.essence == type.essence }),
       type.parameter("charset").map({ ["utf-8", "utf8"].contains($0.lowercased()) }) ?? true
     else {
@@ -280,12 +311,13 @@ package struct ContentAPI: Responder {
     }
   }
 
-  private static func check(accept: Accept, _ offer: MediaType) throws {
+  private static func check(accept: Accept, _ offers: [MediaType]) throws {
     guard accept.isWellFormed else {
       throw Problem(.malformedRequest, "The header field Accept is malformed.")
     }
-    if accept.quality(of: offer) == 0 {
-      throw Problem(.notAcceptable, "What there is here is \(offer.essence).")
+    if accept.best(of: offers) == nil {
+      let types = offers.map(\.essence).joined(separator: " or ")
+      throw Problem(.notAcceptable, "What there is here is \(types).")
     }
   }
 }

@@ -3,8 +3,8 @@ import HTTP
 /// Which web pages of other origins may read the public API in a browser (CORS, the Fetch standard
 /// §3.3): everybody's by default, as anybody can read it by other means.
 ///
-/// Pages get what needs no key. Preflights do not name `Authorization` among the fields that may be
-/// sent, nor the methods that write: a key inside a page is a key given away. The program behind
+/// Pages get what needs no key: reads, and the forms that strangers may send. Preflights do not name
+/// `Authorization` among the fields that may be sent: a key inside a page is a key given away. The program behind
 /// the page holds it, and that is not bound by any of this.
 package struct CrossOrigin: Sendable, Equatable {
   private enum Origins: Equatable {
@@ -90,9 +90,9 @@ package struct CrossOrigin: Sendable, Equatable {
     "ETag, Idempotent-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, "
       + "X-Request-Id")
 
-  /// What reads know, and a type of content, which many programs name even where there is none.
+  /// What reads and forms know; many programs name a type of content even where there is none.
   private static let allowedFields: FieldValue =
-    "Content-Type, If-Match, If-Modified-Since, If-None-Match, X-Request-Id"
+    "Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Match, X-Request-Id"
 
   /// Seconds that a browser may remember the answer to a preflight: what most of them keep at most.
   private static let maximumAge: FieldValue = "7200"

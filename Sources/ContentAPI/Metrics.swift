@@ -10,7 +10,11 @@ package struct Metrics: Sendable {
     case gauge
   }
 
-  private(set) var text = ""
+  /// All of it.
+  package private(set) var text = ""
+
+  /// Nothing yet.
+  package init() {}
 
   /// Adds a family of one sample.
   mutating func add(_ kind: Kind, _ name: String, _ value: Int, help: String) {

@@ -11,15 +11,20 @@ package struct PrivateAPI: Responder {
   private let pools: [Pool]
   private let draining: Draining
   private let inFlight: KeysInFlight
+  private let mails: MailCounts?
 
   /// - Parameters:
   ///   - pools: of all loops; the service is ready when each of them can be used.
   ///   - draining: set by whoever ends the service.
   ///   - inFlight: what counts the writes of this process.
-  package init(pools: [Pool], draining: Draining, inFlight: KeysInFlight) {
+  ///   - mails: what counts its mails; nil where none can leave.
+  package init(
+    pools: [Pool], draining: Draining, inFlight: KeysInFlight, mails: MailCounts? = nil
+  ) {
     self.pools = pools
     self.draining = draining
     self.inFlight = inFlight
+    self.mails = mails
   }
 
   /// Answers the three paths; 404 for others, 405 for what is neither GET nor HEAD.
@@ -43,6 +48,7 @@ package struct PrivateAPI: Responder {
     case "/metrics":
       var metrics = Metrics()
       inFlight.describe(in: &metrics)
+      mails?.describe(in: &metrics)
       return Response(
         status: 200,
         fields: ["Content-Type": FieldValue(Metrics.mediaType), "Cache-Control": "no-store"],

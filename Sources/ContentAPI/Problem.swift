@@ -226,6 +226,8 @@ extension Problem {
     case let refusal as Refusal: self.init(refusal)
     case let error as JSONError: self.init(error)
     case let faults as Faults: self.init(faults)
+    case let fault as FormContent.Fault:
+      self.init(.malformedRequest, "The form cannot be read: \(fault).")
     case PostDraft.MarkdownError.faults(let faults): self.init(faults)
     case PostDraft.MarkdownError.invalidUTF8(let offset):
       self.init(.malformedRequest, "The content is not UTF-8 at byte \(offset).")

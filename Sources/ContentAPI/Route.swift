@@ -16,8 +16,12 @@ package struct Route: Sendable {
   package let access: Access
   /// The media types of content it reads; empty when it reads none.
   package let reads: [MediaType]
-  /// The media type of what it answers; nil when that has no content.
+  /// Whether it also answers a request that says no type of content and has none.
+  let readsNothing: Bool
+  /// The media type of what it answers; nil when that has no content, or whatever Accept says.
   package let writes: MediaType?
+  /// Others that it answers to who prefers them.
+  package let alternatives: [MediaType]
   /// What a call of it takes from the caller's quota.
   package let cost: Cost
   let handler: Handler
@@ -44,15 +48,17 @@ package struct Route: Sendable {
   /// - Parameter cost: without it, that of a write or of an item, by the method.
   init(
     _ method: Method, _ template: String, parameters: [String] = [], access: Access = .everyone,
-    reads: [MediaType] = [], writes: MediaType? = .json, cost: Cost? = nil,
-    handler: @escaping Handler
+    reads: [MediaType] = [], readsNothing: Bool = false, writes: MediaType? = .json,
+    alternatives: [MediaType] = [], cost: Cost? = nil, handler: @escaping Handler
   ) {
     self.method = method
     self.template = template
     self.parameters = parameters
     self.access = access
     self.reads = reads
+    self.readsNothing = readsNothing
     self.writes = writes
+    self.alternatives = alternatives
     self.cost = cost ?? ([.get, .options].contains(method) ? .item : .write)
     self.handler = handler
     segments = template.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
@@ -113,4 +119,16 @@ extension MediaType {
   static let mergePatch = MediaType("application/merge-patch+json")!
   static let markdown = MediaType("text/markdown")!
   static let yaml = MediaType("application/yaml")!
+  static let html = MediaType("text/html")!
+  static let csv = MediaType("text/csv")!
+  static let form = MediaType("application/x-www-form-urlencoded")!
+  static let multipart = MediaType("multipart/form-data")!
+}
+
+extension RequestHead {
+  /// What its content is, nil when it does not say or not in one line that can be read.
+  var mediaType: MediaType? {
+    guard case .one(let text) = only(of: "content-type") else { return nil }
+    return MediaType(text)
+  }
 }

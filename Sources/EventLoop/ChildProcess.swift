@@ -18,6 +18,9 @@ import Glibc
     package var user: UserAccount?
     /// Sent to the child when the starting thread ends, however that happens.
     package var deathSignal: Int32?
+    /// What it reads from standard input; nothing by default. It stands in memory, so nobody waits
+    /// for the program to read it.
+    package var input: [UInt8] = []
     package var output: Output = .inherited
 
     package init(_ path: String, _ arguments: [String] = []) {
@@ -26,7 +29,7 @@ import Glibc
     }
   }
 
-  /// Where standard output and standard error go. Standard input is always /dev/null.
+  /// Where standard output and standard error go.
   package enum Output: Sendable {
     case inherited
     case discarded
@@ -40,6 +43,8 @@ import Glibc
   package enum Exit: Sendable, Equatable {
     case status(Int32)
     case signal(Int32)
+    /// Its time was over, and it was killed with all of its process group.
+    case overdue
   }
 
   package nonisolated let loop: EventLoop
@@ -49,6 +54,7 @@ import Glibc
   private var registration: EventLoop.Registration?
   private var pipeRegistration: EventLoop.Registration?
   private var waiting: [UnsafeContinuation<Exit, Never>] = unsafe []
+  private var isOverdue = false
   /// How the program ended; nil while it runs.
   package private(set) var ended: Exit?
   private var captured: [UInt8] = []
@@ -63,11 +69,13 @@ import Glibc
     return child
   }
 
-  /// Runs a program to its end and returns how it ended and, with `.captured`, what it printed.
+  /// Runs a program to its end and returns how it ended and, with `.captured`, what it printed. One
+  /// that takes longer than `limit` is killed, and so are those of its group that it has started.
   package static func run(
-    _ program: Program, on loop: EventLoop
+    _ program: Program, within limit: Duration? = nil, on loop: EventLoop
   ) async throws(SystemError) -> (exit: Exit, output: [UInt8]) {
     let child = try await start(program, on: loop)
+    if let limit { await child.end(at: .now() + limit) }
     let exit = await child.exit()
     return (exit, await child.takeCaptured())
   }
@@ -75,6 +83,7 @@ import Glibc
   private init(_ program: Program, loop: EventLoop) throws(SystemError) {
     self.loop = loop
     let null = unsafe try Descriptor("open /dev/null", open("/dev/null", O_RDWR | O_CLOEXEC))
+    let input = try Self.memory(holding: program.input)
     var output = Int32(1)
     var error = Int32(2)
     var reading: Descriptor?
@@ -97,12 +106,31 @@ import Glibc
       writing = consume file
     }
     let started = Self.spawn(
-      program, input: null.number, output: output, error: error)
+      program, input: Self.number(of: input) ?? null.number, output: output, error: error)
     _ = consume writing
+    _ = consume input
     if started < 0 { throw SystemError("start \(program.path)", code: -started) }
     pid = started
     watched = try Descriptor("pidfd_open", pidfd_open(started, 0))
     pipe = consume reading
+  }
+
+  /// A file that has no name and no place but memory, to be read from its beginning; nil for
+  /// nothing.
+  private static func memory(holding content: [UInt8]) throws(SystemError) -> Descriptor? {
+    if content.isEmpty { return nil }
+    let file = try Descriptor(
+      "memfd_create", unsafe memfd_create("standard input", UInt32(MFD_CLOEXEC)))
+    var written = 0
+    while written < content.count {
+      switch file.write(content.span.extracting(written..<content.count)) {
+      case .bytes(let count): written += count
+      case .wouldBlock: continue
+      case .failed(let code): throw SystemError("write standard input", code: code)
+      }
+    }
+    if lseek(file.number, 0, SEEK_SET) != 0 { throw SystemError("lseek") }
+    return file
   }
 
   private static func spawn(
@@ -141,8 +169,10 @@ import Glibc
     }
   }
 
-  private var pipeNumber: Int32? {
-    switch pipe {
+  private var pipeNumber: Int32? { Self.number(of: pipe) }
+
+  private static func number(of descriptor: borrowing Descriptor?) -> Int32? {
+    switch descriptor {
     case .some(let descriptor): descriptor.number
     case .none: nil
     }
@@ -158,7 +188,8 @@ import Glibc
     let code = unsafe waitid(P_PIDFD, id_t(watched.number), &information, WEXITED | WNOHANG)
     guard code == 0, unsafe information._sifields._sigchld.si_pid == pid else { return }
     let status = unsafe information._sifields._sigchld.si_status
-    let exit: Exit = unsafe information.si_code == CLD_EXITED ? .status(status) : .signal(status)
+    var exit: Exit = unsafe information.si_code == CLD_EXITED ? .status(status) : .signal(status)
+    if isOverdue, exit == .signal(SIGKILL) { exit = .overdue }
     ended = exit
     if let registration { loop.unregister(registration) }
     if let pipeRegistration { loop.unregister(pipeRegistration) }
@@ -191,6 +222,15 @@ import Glibc
   package func exit() async -> Exit {
     if let ended { return ended }
     return await unsafe withUnsafeContinuation { unsafe waiting.append($0) }
+  }
+
+  private func end(at due: MonotonicInstant) { loop.schedule(0, of: self, at: due) }
+
+  package func expired(_ token: Int) {
+    if ended != nil { return }
+    isOverdue = true
+    // Not yet reaped, so that the number is still its own and its group's.
+    _ = kill(-pid, SIGKILL)
   }
 
   /// Sends a signal, unless the program has ended and been reaped: its number may be another's then.

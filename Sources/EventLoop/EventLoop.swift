@@ -46,6 +46,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
   private var observers: [any LoopBound] = []
   private var jobs: [UnownedJob] = []
   private var tickInstant = MonotonicInstant.now()
+  private var waitsPrecisely = true
 
   // Shared.
   private let inbox = Locked(Inbox())
@@ -166,8 +167,8 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
 
       // With jobs left it only looks, so that a task that never rests starves neither descriptors
       // nor timers.
-      let wait = jobs.isEmpty ? waitMilliseconds() : 0
-      let count = unsafe epoll_wait(epoll.number, events, Int32(capacity), wait)
+      let count = unsafe wait(
+        for: events, capacity, until: jobs.isEmpty ? timers.nextDue : tickInstant)
       tickInstant = .now()
       // Only a signal handler's interruption is expected here; the next turn waits again.
       if count > 0 {
@@ -177,11 +178,28 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     }
   }
 
-  private func waitMilliseconds() -> Int32 {
-    guard let due = timers.nextDue else { return -1 }
-    let left = (due - .now()).wholeNanoseconds
-    // Rounded up: a deadline may be noticed late, never early, or the loop would spin until it.
-    return left <= 0 ? 0 : Int32(clamping: (left - 1) / 1_000_000 + 1)
+  /// Waits for events until an instant, for ever without one; how many there are.
+  ///
+  /// Kernels before 5.11, and sandboxes that do not know the call, count in milliseconds. Those are
+  /// rounded up: a deadline may be noticed late, never early, or the loop would spin until it.
+  private func wait(
+    for events: UnsafeMutablePointer<epoll_event>, _ capacity: Int, until due: MonotonicInstant?
+  ) -> Int32 {
+    let left = due.map { max(0, ($0 - .now()).wholeNanoseconds) }
+    if waitsPrecisely {
+      var time = timespec()
+      if let left {
+        (time.tv_sec, time.tv_nsec) = (Int(left / 1_000_000_000), Int(left % 1_000_000_000))
+      }
+      let count =
+        left == nil
+        ? unsafe epoll_pwait2(epoll.number, events, Int32(capacity), nil, nil)
+        : unsafe epoll_pwait2(epoll.number, events, Int32(capacity), &time, nil)
+      if count >= 0 || errno == EINTR { return count }
+      waitsPrecisely = false
+    }
+    let milliseconds = left.map { Int32(clamping: $0 / 1_000_000 + ($0 % 1_000_000 > 0 ? 1 : 0)) }
+    return unsafe epoll_wait(epoll.number, events, Int32(capacity), milliseconds ?? -1)
   }
 
   private func deliver(_ event: epoll_event) {
@@ -294,7 +312,8 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     await sleep(until: due)
   }
 
-  private func sleep(until due: MonotonicInstant) async {
+  /// As `sleep(for:)`, until an instant.
+  package func sleep(until due: MonotonicInstant) async {
     await Sleeper(loop: self).sleep(until: due)
   }
 

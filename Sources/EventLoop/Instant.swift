@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// A point on the monotonic clock, in nanoseconds. It never goes backwards when somebody sets the

@@ -54,6 +54,9 @@ enum Colophon {
       case .key(let action):
         let configuration = try Configuration(environment)
         return try await Key(action: action, configuration: configuration, loop: loop).run()
+      case .mail(let action):
+        let configuration = try Configuration(environment)
+        return try await Mail(action: action, configuration: configuration, loop: loop).run()
       }
       return .done
     } catch let error as ConfigurationError {

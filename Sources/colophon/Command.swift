@@ -8,6 +8,7 @@ enum Command: Equatable {
   case serve
   case migrate
   case key(KeyAction)
+  case mail(MailAction)
 
   struct DevOptions: Equatable {
     var port: UInt16?
@@ -22,20 +23,26 @@ enum Command: Equatable {
     case revoke(id: String)
   }
 
+  enum MailAction: Equatable {
+    case list(json: Bool)
+    /// One dead mail, or all of them.
+    case retry(id: String?)
+  }
+
   /// Whether it runs until a signal ends it.
   var serves: Bool {
     switch self {
     case .dev, .serve: true
-    case .help, .version, .migrate, .key: false
+    case .help, .version, .migrate, .key, .mail: false
     }
   }
 
-  static let names = ["dev", "serve", "migrate", "key"]
+  static let names = ["dev", "serve", "migrate", "key", "mail"]
 
   init(arguments: [String]) throws(UsageError) {
     var rest = Arguments(arguments)
     guard let name = rest.next() else {
-      throw UsageError("say what to do: dev, serve, migrate or key")
+      throw UsageError("say what to do: dev, serve, migrate, key or mail")
     }
     if rest.asksForHelp, Self.names.contains(name) {
       self = .help(topic: name)
@@ -54,6 +61,7 @@ enum Command: Equatable {
     case "serve": self = .serve
     case "migrate": self = .migrate
     case "key": self = .key(try Self.key(&rest))
+    case "mail": self = .mail(try Self.mail(&rest))
     default: throw UsageError("there is no command \(name)")
     }
     try rest.end()
@@ -96,6 +104,22 @@ enum Command: Equatable {
     case "revoke": return .revoke(id: try rest.value(of: "key revoke"))
     case let other?: throw UsageError("key has no action \(other)")
     case nil: throw UsageError("say what to do with keys: create, list, rotate or revoke")
+    }
+  }
+
+  private static func mail(_ rest: inout Arguments) throws(UsageError) -> MailAction {
+    switch rest.next() {
+    case "list":
+      guard let option = rest.next() else { return .list(json: false) }
+      guard option == "--json" else { throw UsageError("mail list has no option \(option)") }
+      return .list(json: true)
+    case "retry":
+      let name = try rest.value(of: "mail retry")
+      if name == "--all" { return .retry(id: nil) }
+      guard !name.hasPrefix("-") else { throw UsageError("mail retry has no option \(name)") }
+      return .retry(id: name)
+    case let other?: throw UsageError("mail has no action \(other)")
+    case nil: throw UsageError("say what to do with mails: list or retry")
     }
   }
 

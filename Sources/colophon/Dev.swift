@@ -71,7 +71,8 @@ struct Dev {
     let key = try await self.key(in: cluster.dataFolder, connection)
     await connection.close()
 
-    let service = try await Service.start(configuration, databaseURL: url, on: loop)
+    let service = try await Service.start(
+      configuration, databaseURL: url, mail: .shown(Self.show), on: loop)
     try await addSamples(to: service.contentAPI, key: key, in: cluster.dataFolder)
     return (key, service)
   }
@@ -132,6 +133,11 @@ struct Dev {
       throw Failure(
         "a sample was refused, \(request): \(String(decoding: response.body, as: UTF8.self))")
     }
+  }
+
+  /// Nobody gets mail from a development server: it is shown where it was started.
+  private static func show(_ mail: String) {
+    Terminal.print("\n--- mail that is not sent, but shown here\n\(mail)--- end of the mail\n")
   }
 
   private func show(_ key: String, at address: SocketAddress, _ cluster: LocalCluster) {

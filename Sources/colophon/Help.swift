@@ -1,3 +1,5 @@
+import ContentAPI
+
 /// The texts of `--help`.
 enum Help {
   static func text(of topic: String?) -> String {
@@ -6,6 +8,7 @@ enum Help {
     case "serve": serve
     case "migrate": migrate
     case "key": key
+    case "mail": mail
     default: overview
     }
   }
@@ -19,6 +22,7 @@ enum Help {
       serve      serve the database that DATABASE_URL names
       migrate    bring that database to this version, or make it
       key        create, list, rotate and revoke API keys
+      mail       list mails that have not left, and send dead ones again
 
       help COMMAND, COMMAND --help    what a command takes
       --version                       which version this is
@@ -49,6 +53,9 @@ enum Help {
       COLOPHON_PRIVATE_LISTEN    of /livez, /readyz, /metrics; private (127.0.0.1:9090)
       COLOPHON_PUBLIC_URL        put before paths in Location and Link (nothing)
       COLOPHON_CORS_ORIGINS      whose pages may read it in a browser: *, off, or a list (*)
+      COLOPHON_SIGNUP_PAGE       where a plain sign-up form leads (a page of its own)
+      COLOPHON_MAIL_FROM         the address that mail comes from; without, it waits (nothing)
+      COLOPHON_SENDMAIL          the program that takes mail (/usr/sbin/sendmail)
       COLOPHON_TRUSTED_PROXIES   addresses and networks that may name a client (none)
       COLOPHON_CLIENT_HEADER     where they do: X-Forwarded-For or Forwarded (X-Forwarded-For)
       COLOPHON_RATE_LIMITS       how much may be asked; off, or as README shows
@@ -75,6 +82,17 @@ enum Help {
     work until you revoke one. A revoked key stops working within 8 seconds.
 
     Scopes: posts:write (posts and tags), posts:read_drafts, projects:write,
-    profile:write (profile and newsletter)
+    profile:write (profile and newsletter), subscribers:read, subscribers:write
+    """
+
+  private static let mail = """
+    Usage: colophon mail list [--json]
+           colophon mail retry ID
+           colophon mail retry --all
+
+    Shows the mails that wait to be handed to sendmail, and those that are dead, because handing them
+    over has failed \(MailBackoff.attempts) times within a day. `retry` puts dead ones back, with as many attempts
+    before them; they keep their Message-ID. How the last attempt failed stands at the end of a
+    line; what sendmail said is in the log of `serve`.
     """
 }

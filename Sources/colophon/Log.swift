@@ -16,6 +16,23 @@ final class Log: Sendable {
     }
   }
 
+  func write(_ event: MailEvent) {
+    switch event {
+    case .left(let mail, let attempt):
+      write("mail \(mail): handed over" + (attempt > 1 ? ", attempt \(attempt)" : ""))
+    case .failed(let mail, let attempt, let reason, let said, let wait):
+      let said = said.isEmpty ? "" : ", saying: \(said)"
+      write(
+        "mail \(mail): attempt \(attempt) failed, the next comes in \(wait.components.seconds) s: "
+          + reason + said)
+    case .died(let mail, let attempts, let reason, let said):
+      let said = said.isEmpty ? "" : ", saying: \(said)"
+      write(
+        "error: mail \(mail): dead after \(attempts) attempts; see: colophon mail list"
+          + (reason.isEmpty ? "" : ": \(reason)") + said)
+    }
+  }
+
   func write(_ event: PoolEvent) {
     switch event {
     case .connected: break

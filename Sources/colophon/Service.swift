@@ -16,18 +16,21 @@ struct Service {
   private let privateServer: Server<PrivateAPI>
   private let pools: [Pool]
   private let draining: Draining
+  private let mail: MailWorker?
   private let loop: EventLoop
 
   /// Starts everything; returns when requests are answered and the database answers too. `first` is
-  /// the loop of the calling thread.
+  /// the loop of the calling thread. Without a way for mail to leave by, it waits.
   static func start(
-    _ configuration: Configuration, databaseURL: String, on first: EventLoop
+    _ configuration: Configuration, databaseURL: String, mail: MailTransport?,
+    on first: EventLoop
   ) async throws -> Service {
     let loops = try startLoops(besides: first)
     let draining = Draining()
     let requestIDs = RequestIDs(seed: RandomBytes.make(10))
     let log = Log()
     let inFlight = KeysInFlight()
+    let mailCounts = mail == nil ? nil : MailCounts()
     let knownKeys = KnownKeys()
     let limits = ClientLimits(configuration.rateLimits, proxies: configuration.proxies)
     var pools: [Pool] = []
@@ -41,7 +44,8 @@ struct Service {
       contentAPIs[ObjectIdentifier(loop)] = ContentAPI(
         pool: pool, publicURL: configuration.publicURL ?? "",
         crossOrigin: configuration.crossOrigin, limits: limits, loop: loop,
-        requestIDs: requestIDs, knownKeys: knownKeys, inFlight: inFlight
+        requestIDs: requestIDs, knownKeys: knownKeys, inFlight: inFlight,
+        signUpPage: configuration.signUpPage
       ) { log.write($0) }
     }
     let apis = contentAPIs
@@ -50,7 +54,9 @@ struct Service {
     do {
       privateServer = try await Server.start(
         on: configuration.privateListen, loops: [loops[0]]
-      ) { _ in PrivateAPI(pools: pools, draining: draining, inFlight: inFlight) }
+      ) { _ in
+        PrivateAPI(pools: pools, draining: draining, inFlight: inFlight, mails: mailCounts)
+      }
       server = try await Server.start(on: configuration.listen, loops: loops) {
         apis[ObjectIdentifier($0)]!
       }
@@ -60,13 +66,24 @@ struct Service {
     }
     let reaper = KeyReaper(pool: pools[0])
     Task.immediate(executorPreference: first) { await reaper.run() }
+    let worker = try mail.map { transport in
+      MailWorker(
+        pool: pools[0], transport: transport,
+        sender: try configuration.mailFrom ?? MailAddress("newsletter@example.com"),
+        publicURL: configuration.publicURL ?? "http://\(server.address)",
+        counts: mailCounts ?? MailCounts()
+      ) { log.write($0) }
+    }
+    if let worker {
+      for _ in 0..<2 { Task.immediate(executorPreference: first) { await worker.run() } }
+    }
     let service = Service(
       address: server.address, privateAddress: privateServer.address,
       contentAPI: ContentAPI(
         pool: pools[0], publicURL: configuration.publicURL ?? "", loop: loops[0],
         requestIDs: requestIDs, inFlight: inFlight
       ) { log.write($0) }, server: server,
-      privateServer: privateServer, pools: pools, draining: draining, loop: first)
+      privateServer: privateServer, pools: pools, draining: draining, mail: worker, loop: first)
     guard await service.isReady(within: .seconds(30)) else {
       throw Failure("the database did not become ready within 30 seconds")
     }
@@ -102,11 +119,14 @@ struct Service {
     Terminal.print("private, for health checks: http://\(privateAddress)")
   }
 
-  /// Ends in order: not ready any more, then the requests under way, then the database's sessions.
+  /// Ends in order: not ready any more, then the requests under way and the mails in hand, then the
+  /// database's sessions.
   func drain(within bound: Duration) async {
     draining.begin()
     let end = MonotonicInstant.now() + bound
+    async let mailsLeft: Void? = mail?.finish(by: end)
     await server.drain(within: bound)
+    _ = await mailsLeft
     await closePools(by: end)
     await privateServer.close()
   }

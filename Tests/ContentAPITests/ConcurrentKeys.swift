@@ -135,14 +135,7 @@ import Testing
 
   @Test func `are told to come again when another server has the key for too long`() async throws {
     try await Site.run { site in
-      let account = try await site.value(
-        "select account::text from colophon.api_keys where id = $1::text",
-        [.text(try #require(APIKey(site.key)).id)])
-      let holder = try await holding(
-        """
-        insert into colophon.idempotency_keys (scope, key, fingerprint_version, fingerprint)
-        values ('\(account ?? "")', 'k', 1, '')
-        """, site)
+      let holder = try await holding(try await keyOfAnother(site), site)
       let status = try await site.get("/v1/idempotency/k", site.authorized)
       #expect(status.json["state"]?.stringValue == "in_progress")
       #expect(status.json["created_at"]?.isNull == true)
@@ -168,54 +161,65 @@ import Testing
 
   @Test func `keep one connection busy and nobody else waiting`() async throws {
     try await Site.run { site in
-      try await site.publish("a")
-      // On two servers, so that one of the writes waits in the database for the other.
-      try await site.withReplica { other in
-        let holder = try await holding(postLock("a"), site)
-        async let first = other.put("a", json: Self.json, Self.key)
-        try await eventually(site) { try await blocked(site) == 1 }
-        let answers = try await withThrowingTaskGroup(of: Answer.self) { group in
-          for _ in 0...KeysInFlight.maximumWaiting {
-            group.addTask { try await site.put("a", json: Self.json, Self.key) }
-          }
-          try await eventually(site) {
-            guard site.inFlight.waiting == KeysInFlight.maximumWaiting else { return false }
-            return try await blocked(site) == 2
-          }
-          // One connection of each server, as soon as those that were just opened have come to rest.
-          try await eventually(site) {
-            try await site.value(
-              """
-              select count(*)::text from pg_stat_activity
-              where datname = current_database() and usename = $1::text and state <> 'idle'
-              """, [.text(Site.role)]) == "2"
-          }
-          var (worst, number) = (Duration.zero, 0)
-          while site.inFlight.waiting == KeysInFlight.maximumWaiting, number < 20 {
-            let start = MonotonicInstant.now()
-            number += 1
-            #expect(try await site.get("/v1/posts").status == 200)
-            #expect(try await site.get("/v1/posts/a").status == 200)
-            #expect(try await site.put("b\(number)", json: Self.json).status == 201)
-            let fresh = ["Idempotency-Key: fresh-\(number)"]
-            #expect(try await site.put("c\(number)", json: Self.json, fresh).status == 201)
-            worst = max(worst, MonotonicInstant.now() - start)
-          }
-          #expect(number > 1)
-          // What this must find takes as long as the others wait: two or three seconds.
-          #expect(worst < .seconds(1))
-          try await holder.script("rollback")
-          var answers: [Answer] = []
-          for try await answer in group { answers.append(answer) }
-          return answers
+      let most = KeysInFlight.maximumWaiting
+      let holder = try await holding(try await keyOfAnother(site), site)
+      let answers = try await withThrowingTaskGroup(of: Answer.self) { group in
+        for _ in 0...most { group.addTask { try await decided(site) } }
+        // One connection, as soon as those that were just opened have come to rest.
+        try await eventually(site) {
+          guard site.inFlight.waiting == most else { return false }
+          return try await site.value(
+            """
+            select count(*)::text from pg_stat_activity
+            where datname = current_database() and usename = $1::text and state <> 'idle'
+            """, [.text(Site.role)]) == "1"
         }
-        let body = try await first.body
-        #expect(answers.count == KeysInFlight.maximumWaiting + 1)
-        #expect(answers.allSatisfy { $0.status == 200 && $0.body == body })
-        #expect(answers.allSatisfy { $0["Idempotent-Replayed"] == "true" })
-        await holder.close()
+        var quickest = Duration.seconds(60)
+        for number in 0..<20 {
+          let start = MonotonicInstant.now()
+          let before = site.inFlight.counts.waits
+          #expect(try await site.get("/v1/posts").status == 200)
+          #expect(try await site.put("a\(number)", json: Self.json).status == 201)
+          let fresh = ["Idempotency-Key: fresh-\(number)"]
+          #expect(try await site.put("b\(number)", json: Self.json, fresh).status == 201)
+          // While all of them waited, and none had to begin anew.
+          guard site.inFlight.waiting == most, site.inFlight.counts.waits == before else {
+            continue
+          }
+          quickest = min(quickest, MonotonicInstant.now() - start)
+        }
+        // What this must find takes three seconds, as long as the others wait.
+        #expect(quickest < .seconds(1))
+        try await holder.script("rollback")
+        var answers: [Answer] = []
+        for try await answer in group { answers.append(answer) }
+        return answers
       }
+      #expect(answers.count == most + 1)
+      #expect(answers.allSatisfy { $0.status == 201 && $0.body == answers[0].body })
+      #expect(answers.count { $0["Idempotent-Replayed"] == "true" } == most)
+      await holder.close()
     }
+  }
+
+  /// Takes the key for another server, which is at it.
+  private func keyOfAnother(_ site: Site) async throws -> String {
+    let account = try await site.value(
+      "select account::text from colophon.api_keys where id = $1::text",
+      [.text(try #require(APIKey(site.key)).id)])
+    return """
+      insert into colophon.idempotency_keys (scope, key, fingerprint_version, fingerprint)
+      values ('\(account ?? "")', 'k', 1, '')
+      """
+  }
+
+  /// Posts until it is decided: who is told to come again comes again.
+  private func decided(_ site: Site) async throws -> Answer {
+    var answer = try await site.post(json: Self.json, Self.key)
+    for _ in 0..<20 where [409, 503].contains(answer.status) {
+      answer = try await site.post(json: Self.json, Self.key)
+    }
+    return answer
   }
 
   @Test func `replay without waiting for a row that a stranger has locked`() async throws {

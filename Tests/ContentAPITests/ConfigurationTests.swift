@@ -19,6 +19,8 @@ import Testing
     #expect(configuration.privateListen == SocketAddress("127.0.0.1:9090"))
     #expect(configuration.choosesPrivateListen == false)
     #expect(configuration.publicURL == nil)
+    #expect(configuration.mailFrom == nil)
+    #expect(configuration.sendmail == "/usr/sbin/sendmail")
     #expect(configuration.proxies == TrustedProxies())
     #expect(configuration.rateLimits == RateLimitSettings())
     #expect(configuration.runtimeRole == "colophon_runtime")
@@ -29,6 +31,7 @@ import Testing
     let configuration = try Configuration([
       "DATABASE_URL": "postgresql:///x", "COLOPHON_LISTEN": "[::1]:0",
       "COLOPHON_PRIVATE_LISTEN": "0.0.0.0:65535", "COLOPHON_PUBLIC_URL": "https://a.example:8443/",
+      "COLOPHON_MAIL_FROM": "News@example.com", "COLOPHON_SENDMAIL": "/opt/mail/sendmail",
       "COLOPHON_RUNTIME_ROLE": "a role", "COLOPHON_DRAIN_SECONDS": "3600", "PATH": "/bin",
       "COLOPHON_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8,2001:db8::/32",
       "COLOPHON_CLIENT_HEADER": "forwarded",
@@ -46,6 +49,8 @@ import Testing
     #expect(configuration.privateListen == SocketAddress("0.0.0.0:65535"))
     #expect(configuration.choosesPrivateListen)
     #expect(configuration.publicURL == "https://a.example:8443")
+    #expect(configuration.mailFrom?.text == "News@example.com")
+    #expect(configuration.sendmail == "/opt/mail/sendmail")
     #expect(configuration.runtimeRole == "a role")
     #expect(configuration.drain == .seconds(3600))
     let empty = Dictionary(uniqueKeysWithValues: Configuration.variables.map { ($0, "") })
@@ -79,12 +84,27 @@ import Testing
     ("COLOPHON_PUBLIC_URL", "https:///"),
     ("COLOPHON_DRAIN_SECONDS", "3601"), ("COLOPHON_DRAIN_SECONDS", "-1"),
     ("COLOPHON_DRAIN_SECONDS", "1.5"), ("COLOPHON_DRAIN_SECONDS", "99999999999999999999"),
+    ("COLOPHON_MAIL_FROM", "newsletter"), ("COLOPHON_MAIL_FROM", "News <n@example.com>"),
+    ("COLOPHON_MAIL_FROM", "n@example.com\r\nBcc: m@example.com"),
+    ("COLOPHON_SENDMAIL", "sendmail"), ("COLOPHON_SENDMAIL", "sendmail -t"),
     ("COLOPHON_LISTEN", "127.0.0.1:65536"), ("COLOPHON_LISTEN", "127.0.0.1:"),
     ("COLOPHON_LISTEN", ":8080"), ("COLOPHON_LISTEN", "localhost:8080"),
     ("COLOPHON_CLIENT_HEADER", "X-Forwarded-For,Forwarded"),
   ])
   func `refuses`(name: String, value: String) {
     #expect(faults([name: value]).count == 1)
+  }
+
+  @Test func `wants an address for links where mail is sent`() throws {
+    var environment = ["COLOPHON_MAIL_FROM": "n@example.com"]
+    let error = #expect(throws: ConfigurationError.self) {
+      try Configuration(environment).checkServing()
+    }
+    #expect(error?.faults.count == 1)
+    #expect(error?.faults.first?.contains("COLOPHON_PUBLIC_URL") == true)
+    environment["COLOPHON_PUBLIC_URL"] = "https://api.example.com"
+    try Configuration(environment).checkServing()
+    try Configuration([:]).checkServing()
   }
 
   @Test(arguments: [

@@ -70,7 +70,7 @@ import Testing
           #expect(answer.status == 204)
           #expect(answer.body == [])
           #expect(answer["Access-Control-Allow-Origin"] == "*")
-          #expect(answer["Access-Control-Allow-Methods"] == "GET, HEAD", "none that writes")
+          #expect(answer["Access-Control-Allow-Methods"] == "GET, HEAD", "none with a key")
           let fields = try #require(answer["Access-Control-Allow-Headers"]).lowercased()
           for name in ["content-type", "if-none-match", "if-modified-since", "x-request-id"] {
             #expect(fields.split(separator: ", ").contains(Substring(name)))

@@ -34,6 +34,7 @@ import Testing
     let defaults = [
       "COLOPHON_LISTEN": "\(configuration.listen)",
       "COLOPHON_PRIVATE_LISTEN": "\(configuration.privateListen)",
+      "COLOPHON_SENDMAIL": configuration.sendmail,
       "COLOPHON_RUNTIME_ROLE": configuration.runtimeRole,
       "COLOPHON_DRAIN_SECONDS": "\(configuration.drain.components.seconds)",
       "COLOPHON_CLIENT_HEADER": TrustedProxies.Header.xForwardedFor.rawValue,

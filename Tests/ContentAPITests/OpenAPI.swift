@@ -55,7 +55,8 @@ import Testing
         #expect(body?["content"]?.names ?? [] == route.reads.map(\.essence))
         if method != "head", let type = route.writes {
           for (status, response) in try responses(operation) where status.hasPrefix("2") {
-            #expect(response["content"]?.names == [type.essence], "\(status) \(route.template)")
+            let types = [type] + route.alternatives
+            #expect(response["content"]?.names == types.map(\.essence), "\(route.template)")
           }
         }
       }
@@ -201,7 +202,13 @@ import Testing
       let reader = ["Authorization: Bearer " + site.reader]
       let key = ["Idempotency-Key: k"]
       let outcome = "/v1/idempotency/{key}"
+      let signUps = Site.signUpPath
       try await site.publish("a")
+      let links = try await site.invite("reader@example.com")
+      _ = try await site.invite("leaver@example.com")
+      let id = try #require(
+        try await site.value(
+          "select id from colophon.subscriptions where email = 'leaver@example.com'"))
       let answers: [(String, String, Answer)] = [
         ("get", "/v1/posts", try await site.get("/v1/posts")),
         ("head", "/v1/posts", try await site.send("HEAD /v1/posts")),
@@ -276,6 +283,28 @@ import Testing
         ("patch", "/v1/profile", try await site.send("PATCH", "/v1/profile", "{}", stale)),
         ("get", "/v1/newsletter", try await site.get("/v1/newsletter")),
         ("put", "/v1/newsletter", try await site.send("PUT", "/v1/newsletter", "{}")),
+        ("post", signUps, try await site.signUp("a@example.com", key)),
+        ("post", signUps, try await site.signUp("a@example.com")),
+        ("post", signUps, try await site.signUp("a")),
+        ("post", signUps, try await site.signUp(form: "email=a@example.com")),
+        ("post", signUps, try await site.send("POST " + signUps)),
+        ("get", signUps, try await site.get(signUps, site.authorized)),
+        ("get", signUps, try await site.get(signUps, site.authorized + ["Accept: text/csv"])),
+        ("head", signUps, try await site.send("HEAD " + signUps, site.authorized)),
+        ("get", signUps, try await site.get(signUps, reader)),
+        ("delete", signUps + "/{id}", try await site.delete(path: signUps + "/x")),
+        ("delete", signUps + "/{id}", try await site.delete(path: signUps + "/" + id)),
+        ("get", "/newsletter/thanks", try await site.get("/newsletter/thanks")),
+        ("get", "/newsletter/confirm", try await site.get(links.confirm.confirmation)),
+        ("head", "/newsletter/confirm", try await site.send("HEAD " + links.confirm.confirmation)),
+        ("get", "/newsletter/confirm", try await site.get("/newsletter/confirm")),
+        ("head", "/newsletter/confirm", try await site.send("HEAD /newsletter/confirm")),
+        ("post", "/newsletter/confirm", try await site.press(links.confirm.confirmation)),
+        ("post", "/newsletter/confirm", try await site.press("/newsletter/confirm")),
+        (
+          "get", "/newsletter/unsubscribe", try await site.get(links.unsubscribe.unsubscription)
+        ),
+        ("post", "/newsletter/unsubscribe", try await site.press("/newsletter/unsubscribe")),
         ("get", "/openapi.yaml", try await site.get("/openapi.yaml", ["Authorization: x"])),
         ("get", "/openapi.yaml", try await site.get("/openapi.yaml")),
         ("get", "/openapi.yaml", try await site.get("/openapi.yaml", ["If-None-Match: *"])),
@@ -296,7 +325,7 @@ import Testing
         ]
         let perhaps: Set =
           answer.status < 400
-          ? (method == "patch" ? ["Content-Location"] : [])
+          ? (method == "patch" ? ["Content-Location"] : ["Content-Disposition"])
           : method == "head"
             ? ["ETag", "Retry-After", "WWW-Authenticate"]
             : ["ETag", "Allow", "Accept-Encoding", "Accept-Post", "Retry-After"]
@@ -349,5 +378,5 @@ import Testing
 
 /// Every word of the text that has the form of a scope: `posts:write`.
 func scopes(in text: String) -> [String] {
-  text.matches(of: /\b(?:posts|projects|profile):[a-z_]+/).map { String($0.output) }
+  text.matches(of: /\b(?:posts|projects|profile|subscribers):[a-z_]+/).map { String($0.output) }
 }

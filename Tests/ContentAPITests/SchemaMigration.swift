@@ -159,7 +159,8 @@ import Testing
       _ = try await Schema.migrate(owner, runtimeRole: database.role)
       await owner.close()
       let connection = try await database.connect(as: database.role)
-      let statements = ContentAPI.statements + KeyRegister.statements
+      let statements =
+        ContentAPI.statements + KeyRegister.statements + MailRegister.statements
       #expect(Set(statements.map(\.name)).count == statements.count)
       for (index, statement) in statements.enumerated() {
         try await connection.script("prepare s\(index) as \(statement.sql)")

@@ -28,6 +28,8 @@ actor Site: LoopBound {
   /// The keyed writes under way.
   nonisolated let inFlight: KeysInFlight
   private let database: TestDatabase
+  /// For another program that connects as the superuser.
+  nonisolated let superuser: String
   private let ownsDatabase: Bool
   /// As the superuser, for what a test wants to see or to prepare.
   private let connection: Connection
@@ -38,13 +40,14 @@ actor Site: LoopBound {
   ///   - limits: what may be asked; enough for every test that is about something else.
   ///   - clock: what the limits and the trust in keys go by, if not the system's.
   static func run(
-    publicURL: String = "", limits: RateLimitSettings? = .wide,
+    publicURL: String = "", signUpPage: String? = nil, limits: RateLimitSettings? = .wide,
     proxies: TrustedProxies = TrustedProxies(), clock: TestClock? = nil,
     on cluster: TestCluster = .shared, _ body: (Site) async throws -> Void
   ) async throws {
     try await places.run {
       let site = try await Site.open(
-        publicURL: publicURL, ClientLimits(limits, proxies: proxies), clock, on: cluster)
+        publicURL: publicURL, signUpPage: signUpPage, ClientLimits(limits, proxies: proxies), clock,
+        on: cluster)
       do {
         try await body(site)
       } catch {
@@ -59,7 +62,7 @@ actor Site: LoopBound {
   private static let places = Places(6)
 
   private static func open(
-    publicURL: String, _ limits: ClientLimits, _ clock: TestClock?,
+    publicURL: String, signUpPage: String?, _ limits: ClientLimits, _ clock: TestClock?,
     on cluster: TestCluster
   ) async throws -> Site {
     try await cluster.makeTemplate("content", schema: makeTemplate)
@@ -78,7 +81,7 @@ actor Site: LoopBound {
     let conninfo = database.conninfo + " user=" + role
     let site = Site(
       loop: loop, database: database, conninfo: conninfo, connection: connection, keys: keys,
-      publicURL: publicURL, limits: limits, clock: clock)
+      publicURL: publicURL, signUpPage: signUpPage, limits: limits, clock: clock)
     await site.pool.start()
     try await site.becomeReady()
     return site
@@ -111,12 +114,13 @@ actor Site: LoopBound {
 
   private init(
     loop: EventLoop, database: TestDatabase, conninfo: String, connection: Connection,
-    keys: [String], publicURL: String, limits: ClientLimits = .none,
+    keys: [String], publicURL: String, signUpPage: String? = nil, limits: ClientLimits = .none,
     clock: TestClock? = nil, ownsDatabase: Bool = true,
     fingerprints: Fingerprints = .standard, inFlight: KeysInFlight = KeysInFlight()
   ) {
     self.loop = loop
     self.database = database
+    superuser = database.conninfo
     self.ownsDatabase = ownsDatabase
     self.conninfo = conninfo
     self.connection = connection
@@ -126,7 +130,7 @@ actor Site: LoopBound {
     api = ContentAPI(
       pool: pool, publicURL: publicURL, limits: limits, loop: loop,
       requestIDs: RequestIDs(seed: [0xab]), inFlight: inFlight, fingerprints: fingerprints,
-      clock: clock.map(Self.now),
+      signUpPage: signUpPage, clock: clock.map(Self.now),
       log: { print("log: \($0)") })
   }
 

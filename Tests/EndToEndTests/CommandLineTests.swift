@@ -12,7 +12,7 @@ extension TheProgram {
         for arguments in [["--help"], ["-h"], ["help"]] {
           let help = try await stage.run(arguments)
           #expect(help.exit == .status(0))
-          for command in ["dev", "serve", "migrate", "key"] {
+          for command in ["dev", "serve", "migrate", "key", "mail"] {
             #expect(help.output.contains("\n  \(command) "), "\(arguments)")
           }
           #expect(help.errors == "")
@@ -25,7 +25,7 @@ extension TheProgram {
             #expect(help.output.contains(variable), "\(arguments)")
           }
         }
-        for command in ["dev", "migrate", "key"] {
+        for command in ["dev", "migrate", "key", "mail"] {
           let help = try await stage.run(["help", command])
           #expect(help.exit == .status(0))
           #expect(help.output.contains("Usage: colophon \(command)"))
@@ -47,7 +47,10 @@ extension TheProgram {
       ["key", "create", "laptop", "--scope", "posts:read"],
       ["key", "create", "", "--scope", "posts:write"],
       ["key", "create", "two\nlines", "--scope", "posts:write"], ["key", "list", "--xml"],
-      ["key", "rotate"], ["key", "revoke"], ["key", "revoke", "one", "two"],
+      ["mail"], ["mail", "show"], ["mail", "list", "--dead"], ["mail", "list", "all"],
+      ["mail", "retry"], ["mail", "retry", ""], ["mail", "retry", "--none"],
+      ["mail", "retry", "--all", "one"], ["key", "rotate"], ["key", "revoke"],
+      ["key", "revoke", "one", "two"],
     ])
     func `does not run what it does not understand`(_ arguments: [String]) async throws {
       try await Stage.run { stage in
@@ -59,7 +62,9 @@ extension TheProgram {
       }
     }
 
-    @Test(arguments: [["serve"], ["migrate"], ["dev", "--port", "0"], ["key", "list"]])
+    @Test(arguments: [
+      ["serve"], ["migrate"], ["dev", "--port", "0"], ["key", "list"], ["mail", "list"],
+    ])
     func `refuses variables that it does not know or cannot read, naming all of them`(
       _ arguments: [String]
     ) async throws {
@@ -82,7 +87,7 @@ extension TheProgram {
       }
     }
 
-    @Test(arguments: [["serve"], ["migrate"], ["key", "list"]])
+    @Test(arguments: [["serve"], ["migrate"], ["key", "list"], ["mail", "list"]])
     func `says what to do when no database is named, or one that is not there`(
       _ arguments: [String]
     ) async throws {
@@ -116,7 +121,7 @@ extension TheProgram {
         ]
         for arguments in [
           ["serve"], ["key", "list"], ["key", "create", "laptop", "--scope", "posts:write"],
-          ["key", "rotate", "b0e2ja1evxzfxjyn"],
+          ["key", "rotate", "b0e2ja1evxzfxjyn"], ["mail", "list"], ["mail", "retry", "--all"],
         ] {
           let refused = try await stage.run(arguments, environment)
           #expect(refused.exit == .status(1))

@@ -108,7 +108,7 @@ private actor Diary: LoopBound {
 @Suite(.turns) struct ProcessesOfOurs {
   @Test func `tell how they ended and what they printed`() throws {
     let loop = try EventLoop()
-    let (exit, output) = try loop.run {
+    let (exit, output) = try loop.run { () -> (ChildProcess.Exit, [UInt8])? in
       try? await ChildProcess.run(Self.shell("echo out; echo err >&2; exit 3"), on: loop)
     }.unwrapped()
     #expect(exit == .status(3))
@@ -158,6 +158,46 @@ private actor Diary: LoopBound {
     }
     #expect(reaped == pid)
     #expect(status & 0x7f == SIGTERM)
+  }
+
+  @Test(arguments: [0, 1, 60_000, 200_000])
+  func `read what they are given, whole and without anybody waiting`(_ count: Int) throws {
+    let loop = try EventLoop()
+    let input = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+    let (exit, output) = try loop.run { () -> (ChildProcess.Exit, [UInt8])? in
+      var program = Self.shell("exec cat")
+      program.input = input
+      return try? await ChildProcess.run(program, on: loop)
+    }.unwrapped()
+    #expect(exit == .status(0))
+    // Of what they print the end is kept.
+    #expect(output == input.suffix(65_536))
+  }
+
+  @Test func `are killed with all that they have started when their time is over`() throws {
+    let loop = try EventLoop()
+    let (exit, output) = try loop.run { () -> (ChildProcess.Exit, [UInt8])? in
+      try? await ChildProcess.run(
+        Self.shell("sleep 60 & echo $!; trap '' TERM; wait; wait"), within: .milliseconds(300),
+        on: loop)
+    }.unwrapped()
+    #expect(exit == .overdue)
+    let started = try #require(
+      Int32(String(decoding: output, as: UTF8.self).split(separator: "\n").joined()))
+    let deadline = MonotonicInstant.now() + .seconds(60)
+    // Init reaps it, or nobody does and it stays a zombie, which has no arguments.
+    while !OtherProcess.arguments(started).isEmpty, MonotonicInstant.now() < deadline {
+      loop.run { await loop.sleep(for: .milliseconds(2)) }
+    }
+    #expect(OtherProcess.arguments(started).isEmpty)
+  }
+
+  @Test func `are not killed when they end in time`() throws {
+    let loop = try EventLoop()
+    let (exit, _) = try loop.run { () -> (ChildProcess.Exit, [UInt8])? in
+      try? await ChildProcess.run(Self.shell("exit 75"), within: .seconds(60), on: loop)
+    }.unwrapped()
+    #expect(exit == .status(75))
   }
 
   static func shell(_ script: String) -> ChildProcess.Program {

@@ -2,8 +2,8 @@ import EventLoop
 package import Postgres
 
 /// Takes away what nobody needs any more of `idempotency_keys`: an answer after a day, what is left
-/// of it after thirty, the row of a write without a key after a minute. Nothing else looks at the
-/// age of a row.
+/// of it after thirty, all of a stranger's after the day, the row of a write without a key after a
+/// minute. Nothing else looks at the age of a row.
 ///
 /// Each statement is a transaction for a batch. It passes over rows that somebody is reading for a
 /// replay, and does nothing while another replica is at it.
@@ -34,7 +34,7 @@ package struct KeyReaper: Sendable {
   @discardableResult
   package func sweep() async throws(PostgresError) -> Int {
     var reaped = 0
-    for statement in [Self.expire, Self.forget, Self.clear] {
+    for statement in [Self.expire, Self.drop, Self.forget, Self.clear] {
       var count = Self.batch
       while count == Self.batch {
         count = try await pool.query(Call(statement), deadline: .now() + .seconds(5)).affected
@@ -44,7 +44,7 @@ package struct KeyReaper: Sendable {
     return reaped
   }
 
-  static let statements = [expire, forget, clear]
+  static let statements = [expire, drop, forget, clear]
 
   private static func reaping(_ name: String, _ condition: String, _ change: String) -> Statement {
     Statement(
@@ -64,11 +64,12 @@ package struct KeyReaper: Sendable {
       """)
   }
 
-  private static let expire = reaping(
-    "idempotency.expire",
-    """
+  private static let old = """
     not k.expired and k.scope <> 'unkeyed' and k.created_at < colophon.clock() - interval '24 hours'
-    """,
+    """
+
+  private static let expire = reaping(
+    "idempotency.expire", old + " and not starts_with(k.scope, '\(WriteName.anonymous)')",
     """
     update colophon.idempotency_keys k
     set expired = true, fingerprint = '', headers = null, body = null
@@ -79,6 +80,10 @@ package struct KeyReaper: Sendable {
     delete from colophon.idempotency_keys k using due
     where k.scope = due.scope and k.key = due.key
     """
+
+  /// Nothing is left of a stranger's key: nobody could be told that it has been answered before.
+  private static let drop = reaping(
+    "idempotency.drop", old + " and starts_with(k.scope, '\(WriteName.anonymous)')", deletion)
 
   private static let forget = reaping(
     "idempotency.forget", "k.expired and k.created_at < colophon.clock() - interval '30 days'",

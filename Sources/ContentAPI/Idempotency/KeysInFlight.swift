@@ -1,4 +1,5 @@
 import EventLoop
+import HTTP
 import Synchronization
 
 /// The keyed writes under way in this process, and who waits for them. All loops share it: of many
@@ -138,6 +139,21 @@ struct WriteName: Sendable, Hashable {
 
   /// The scope of writes without a key. No account has this name: those are UUIDs.
   static let unkeyed = "unkeyed"
+
+  /// What the scopes of strangers begin with; the route follows.
+  static let anonymous = "anonymous "
+
+  init(scope: String, key: String) {
+    self.scope = scope
+    self.key = key
+  }
+
+  /// The name of what a stranger sends: only the same request with the same key has it too.
+  init(route: Route, key: IdempotencyKey, fingerprint: [UInt8]) {
+    scope = "\(Self.anonymous)\(route.method.rawValue) \(route.template)"
+    let digest = SHA256.digest(of: Array("\(key.text) ".utf8) + fingerprint)
+    self.key = BaseEncoding.base64URL.encode(digest)
+  }
 }
 
 /// What has become of writes since the start.

@@ -7,7 +7,8 @@ import Postgres
 /// again after a serialization failure or an unknown COMMIT) cannot be forgotten.
 ///
 /// A write without a key gets a name of its own, so that it can be looked for in the same way when
-/// its COMMIT is not answered.
+/// its COMMIT is not answered. Strangers, who have no key of the API, share one scope for each route;
+/// what they send is a part of the name, so that two who choose one key never meet.
 struct Writes: Sendable {
   let pool: Pool
 
@@ -26,7 +27,7 @@ struct Writes: Sendable {
   func transaction(
     _ call: RouteCall, _ body: (Write) async throws -> Response
   ) async throws -> Response {
-    guard let key = call.key, case .principal(let principal) = call.caller else {
+    guard let key = call.key else {
       let name = call.inFlight.makeName()
       let claim = Claim(name: name, version: 0, fingerprint: [])
       return try await run(claim, call, until: .now() + .seconds(Self.wait), body).answer.response
@@ -38,9 +39,18 @@ struct Writes: Sendable {
     guard let input = call.fingerprints.input(try await call.parts(), version: version) else {
       throw UnexpectedRows()
     }
-    let claim = Claim(
-      name: WriteName(scope: principal.account, key: key.text), version: version,
-      fingerprint: input)
+    let claim: Claim
+    switch call.caller {
+    case .principal(let principal):
+      claim = Claim(
+        name: WriteName(scope: principal.account, key: key.text), version: version,
+        fingerprint: input)
+    case .anonymous:
+      // The name says already what is asked for, and nobody can guess it from its digest.
+      claim = Claim(
+        name: WriteName(route: call.route, key: key, fingerprint: input), version: version,
+        fingerprint: [])
+    }
     var hasWaited = false
     while true {
       switch call.inFlight.enter(claim.name, input) {
@@ -303,10 +313,10 @@ extension RouteCall {
     let content: RequestParts.Content
     if route.reads.isEmpty {
       content = .none
-    } else if type == "text/markdown" {
-      content = .bytes(try await bytes())
-    } else {
+    } else if ["application/json", "application/merge-patch+json"].contains(type) {
       content = .json(try await json())
+    } else {
+      content = .bytes(try await bytes())
     }
     return RequestParts(
       method: head.method.rawValue, path: head.target.segments, query: head.target.query,

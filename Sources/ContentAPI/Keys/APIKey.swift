@@ -4,6 +4,8 @@ package enum Scope: String, Sendable, CaseIterable {
   case postsReadDrafts = "posts:read_drafts"
   case projectsWrite = "projects:write"
   case profileWrite = "profile:write"
+  case subscribersRead = "subscribers:read"
+  case subscribersWrite = "subscribers:write"
 }
 
 /// The text of an API key: `colophon_`, sixteen characters that name it, `_`, thirty-two secret

@@ -23,12 +23,15 @@ struct PageRequest {
   ///   - filters: of the list and its order, in words of any kind.
   ///   - descends: whether the list's order goes from high keys to low ones; nil where every key
   ///     is another and ids tell nothing.
+  ///   - limits: how many there may be on a page.
+  ///   - standard: how many come where no limit is given.
   ///   - isKey: whether a text can be the key of a cursor of this order.
   init(
-    _ query: inout Query, filters: String, descends: Bool? = nil, isKey: (String) -> Bool
+    _ query: inout Query, filters: String, descends: Bool? = nil,
+    limits: ClosedRange<Int> = 1...100, standard: Int = 20, isKey: (String) -> Bool
   ) {
     self.filters = filters
-    let limit = query.integer("limit", in: 1...100, standard: 20)
+    let limit = query.integer("limit", in: limits, standard: standard)
     self.limit = limit
     counts = query.boolean("count") ?? true
     cursor = query.text("cursor").flatMap { Cursor($0, filters: filters) }
