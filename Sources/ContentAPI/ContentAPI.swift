@@ -98,7 +98,7 @@ package struct ContentAPI: Responder {
     },
     Route(
       .get, "/v1/newsletter/subscriptions", parameters: ["status", "limit", "cursor", "count"],
-      access: .scope(.subscribersRead), alternatives: [.csv]
+      access: .scope(.subscribersRead), alternatives: [.csv], cost: .list
     ) { try await $0.subscriptions.list($1) },
     Route(.post, "/v1/newsletter/subscriptions", reads: [.json, .form], writes: nil) {
       try await $0.subscriptions.signUp($1)
@@ -119,7 +119,7 @@ package struct ContentAPI: Responder {
     },
     Route(
       .post, "/newsletter/unsubscribe", parameters: ["token"], reads: [.form, .multipart],
-      readsNothing: true, writes: nil
+      readsNothing: true, writes: nil, cost: .free
     ) { try await $0.subscriptions.unsubscribe($1) },
 
     Route(.get, "/v1/changes", parameters: ["since", "limit"]) { try await $0.changes.list($1) },

@@ -46,6 +46,9 @@ package struct Route: Sendable {
 
   /// Tokens of a rate limit.
   package enum Cost: Int, Sendable {
+    /// Nothing, so that it is never refused: providers of mail send what their readers click from a
+    /// few addresses.
+    case free = 0
     /// One thing, or anything else that is small.
     case item = 1
     case list = 2

@@ -45,9 +45,9 @@ package struct ClientLimits: Sendable {
     proxies.client(of: request.head, from: request.peer)
   }
 
-  /// Takes `cost` from the client's quota, or throws 429. Nil without limits.
+  /// Takes `cost` from the client's quota, or throws 429. Nil without limits, and for what is free.
   func admit(_ client: Client, cost: Int, at clock: Clock) throws(Problem) -> Charge? {
-    guard let limiter else { return nil }
+    guard let limiter, cost > 0 else { return nil }
     switch limiter.admit(client, cost: Amount(tokens: cost), now: clock().nanoseconds) {
     case .admitted(let standing): return Charge(client: client, cost: cost, standing: standing)
     case .refused(let policy, let wait, let standing):
