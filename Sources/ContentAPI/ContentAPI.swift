@@ -164,12 +164,13 @@ package struct ContentAPI: Responder {
     profile = Profile(pool: pool)
     newsletter = Newsletter(pool: pool)
     changes = Changes(pool: pool)
-    subscriptions = Subscriptions(pool: pool, publicURL: publicURL, signUpPage: signUpPage)
     outcomes = WriteOutcomes(pool: pool)
     self.inFlight = inFlight
     self.fingerprints = fingerprints
     waitingRoom = WaitingRoom(inFlight, loop: loop)
     let clock = clock ?? { loop.now }
+    subscriptions = Subscriptions(
+      pool: pool, publicURL: publicURL, signUpPage: signUpPage, limits: limits, clock: clock)
     self.clock = clock
     keys = VerifiedKeys(pool: pool, known: knownKeys, loop: loop, clock: clock)
     self.limits = limits
@@ -243,7 +244,7 @@ package struct ContentAPI: Responder {
   private func admit(
     _ request: Request, to route: Route?, charge: inout ClientLimits.Charge?
   ) async throws -> Caller {
-    let cost = (route?.cost ?? .item).rawValue
+    let cost = (route?.cost(of: request.head) ?? .item).rawValue
     switch await keys.credential(of: request.head) {
     case .verified(let principal):
       charge = try limits.admit(.account(principal), cost: cost, at: clock)

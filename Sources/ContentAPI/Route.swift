@@ -26,7 +26,7 @@ package struct Route: Sendable {
   package let writes: MediaType?
   /// Others that it answers to who prefers them.
   package let alternatives: [MediaType]
-  /// What a call of it takes from the caller's quota.
+  /// What a call of it takes from the caller's quota, if that does not search.
   package let cost: Cost
   /// Whether its answers are kept under the key of the request. One that is a credential never is;
   /// then a key names nothing, and the same request again is a new one.
@@ -52,6 +52,7 @@ package struct Route: Sendable {
     /// One thing, or anything else that is small.
     case item = 1
     case list = 2
+    case search = 4
     case write = 5
   }
 
@@ -76,6 +77,12 @@ package struct Route: Sendable {
     self.handler = handler
     segments = template.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
       .map(String.init)
+  }
+
+  /// What this request takes: a list that is searched takes more.
+  func cost(of head: RequestHead) -> Cost {
+    let searches = parameters.contains("q") && head.target.query.contains { $0.name == "q" }
+    return searches ? .search : cost
   }
 
   /// The values of the template's variables, nil when the path is another.

@@ -70,6 +70,22 @@ package struct ClientLimits: Sendable {
     return problem
   }
 
+  /// Takes one sign-up from the address's quota and from that of all. Throws 429.
+  func admitSignUp(from address: NetworkAddress, at clock: Clock) throws(Problem) {
+    let charge = try admit(.signUp(address), cost: 1, at: clock)
+    do throws(Problem) {
+      _ = try admit(.signUps, cost: 1, at: clock)
+    } catch {
+      if let charge { refund(charge, at: clock) }
+      throw error
+    }
+  }
+
+  /// Whether somebody may be sent mail at this address once more; takes from its quota.
+  func admitsMail(to address: MailAddress, at clock: Clock) -> Bool {
+    (try? admit(.mailbox(address), cost: 1, at: clock)) != nil || limiter == nil
+  }
+
   /// Gives back what was taken: it was not used.
   func refund(_ charge: Charge, at clock: Clock) {
     _ = limiter?.refund(charge.client, Amount(tokens: charge.cost), now: clock().nanoseconds)
@@ -89,7 +105,8 @@ package struct ClientLimits: Sendable {
     let isShared =
       [200, 304].contains(response.status)
       && response.fields.first(of: "Cache-Control")?.text.hasPrefix("public") == true
-    if isShared { return }
+    // A refusal of another of the client's quotas has told already.
+    if isShared || response.fields.first(of: "RateLimit") != nil { return }
     tell(
       charge.client, standing.policy, left: standing.remaining,
       reset: Int(Standing.seconds(standing.reset)), in: &response.fields)
@@ -107,41 +124,52 @@ package struct ClientLimits: Sendable {
 /// The policies as they were configured, for people and for programs.
 private struct Policies: Sendable {
   private let settings: RateLimitSettings
-  private let address: FieldValue
-  private let key: FieldValue
-  private let credential: FieldValue
+  /// By class.
+  private let fields: [FieldValue]
 
   init(_ settings: RateLimitSettings) {
     self.settings = settings
-    func field(_ limits: RateLimitSettings.Limits) -> FieldValue {
+    fields = Client.Class.allCases.map { kind in
+      let limits = settings[.init(kind)]
       let policies = [(Policy.burst, limits.burst), (.sustained, limits.sustained)].map {
         "\"\($0.rawValue)\";q=\($1.tokens);w=\($1.seconds)"
       }
       return FieldValue(policies.joined(separator: ", "))
     }
-    address = field(settings.address)
-    key = field(settings.key)
-    credential = field(settings.credential)
   }
 
-  func field(_ client: Client) -> FieldValue {
-    switch client.kind {
-    case .address: address
-    case .account: key
-    case .credential: credential
-    }
-  }
+  func field(_ client: Client) -> FieldValue { fields[Int(client.kind.rawValue)] }
 
   /// `1000 in 60 seconds`.
   func quota(_ client: Client, _ policy: Policy) -> String {
-    let limits =
-      switch client.kind {
-      case .address: settings.address
-      case .account: settings.key
-      case .credential: settings.credential
-      }
+    let limits = settings[.init(client.kind)]
     let quota = policy == .burst ? limits.burst : limits.sustained
     return "\(quota.tokens) in \(quota.seconds) seconds"
+  }
+}
+
+extension Client {
+  /// Whoever signs up from this address.
+  static func signUp(_ address: NetworkAddress) -> Client { .signUp(address.high, address.low) }
+
+  /// Who gets the mail when this address is signed up.
+  static func mailbox(_ address: MailAddress) -> Client {
+    let digest = SHA256.digest(of: address.normalised.utf8).map { UInt64($0) }
+    return .mailbox(
+      digest[..<8].reduce(0) { $0 << 8 | $1 }, digest[8..<16].reduce(0) { $0 << 8 | $1 })
+  }
+}
+
+extension RateLimitSettings.Class {
+  fileprivate init(_ kind: Client.Class) {
+    switch kind {
+    case .address: self = .address
+    case .credential: self = .credential
+    case .account: self = .key
+    case .signUp: self = .signUp
+    case .mailbox: self = .mailbox
+    case .signUps: self = .signUps
+    }
   }
 }
 
@@ -164,6 +192,9 @@ extension Client {
     case .account: "your key"
     case .address: "your address"
     case .credential: "your address for keys that are not good"
+    case .signUp: "your address for sign-ups"
+    case .mailbox: "the address that is signed up"
+    case .signUps: "all sign-ups together"
     }
   }
 }
@@ -180,7 +211,6 @@ extension RateLimitSettings {
     func limits(_ limits: Limits) -> RateLimits.Limits {
       RateLimits.Limits(burst: quota(limits.burst), sustained: quota(limits.sustained))
     }
-    return ClassLimits(
-      address: limits(address), credential: limits(credential), account: limits(key))
+    return ClassLimits { limits(self[Class($0)]) }
   }
 }
