@@ -229,6 +229,7 @@ import Testing
       try await expect(1, "GET /openapi.yaml", status: 200)
       try await expect(2, "GET /v1/posts", status: 200)
       try await expect(2, "HEAD /v1/tags", status: 200)
+      try await expect(4, "GET /v1/posts?q=words", status: 200)
       try await expect(2, "GET /v1/projects?limit=0", status: 400)
       try await expect(5, "POST /v1/posts", type, status: 201)
       try await expect(5, "PUT /v1/posts/b", type, status: 201)
