@@ -35,13 +35,15 @@ let package = Package(
     target("HTTP", "EventLoop"),
     target("Postgres", "EventLoop", "CLibpq"),
     target("JSON"),
+    target("RateLimits"),
     target("Assets", "CAssets"),
-    target("ContentAPI", "HTTP", "Postgres", "JSON", "Assets", "EventLoop"),
+    target("ContentAPI", "HTTP", "Postgres", "JSON", "RateLimits", "Assets", "EventLoop"),
     target("LocalPostgres", "EventLoop", "Postgres"),
     .executableTarget(
       name: "colophon",
       dependencies: [
-        "EventLoop", "HTTP", "Postgres", "JSON", "Assets", "ContentAPI", "LocalPostgres",
+        "EventLoop", "HTTP", "Postgres", "JSON", "RateLimits", "Assets", "ContentAPI",
+        "LocalPostgres",
       ],
       swiftSettings: settings),
 
@@ -51,10 +53,11 @@ let package = Package(
     tests("HTTP", "HTTP", "EventLoop", "Turns"),
     tests("Postgres", "Postgres", "LocalPostgres", "EventLoop", "Turns"),
     tests("JSON", "JSON"),
+    tests("RateLimits", "RateLimits"),
     tests("Assets", "Assets"),
     tests(
-      "ContentAPI", "ContentAPI", "HTTP", "Postgres", "JSON", "Assets", "LocalPostgres",
-      "EventLoop", "Turns"),
+      "ContentAPI", "ContentAPI", "HTTP", "Postgres", "JSON", "RateLimits", "Assets",
+      "LocalPostgres", "EventLoop", "Turns"),
     tests("LocalPostgres", "LocalPostgres", "Postgres", "EventLoop", "Turns"),
     tests(
       "EndToEnd", "colophon", "EventLoop", "JSON", "LocalPostgres", "Postgres", "Assets", "Turns"),

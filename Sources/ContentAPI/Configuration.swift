@@ -20,6 +20,10 @@ package struct Configuration: Sendable {
   package var mailFrom: MailAddress?
   /// The program that takes mails.
   package var sendmail = "/usr/sbin/sendmail"
+  /// Whom a request comes from when it comes through proxies.
+  package var proxies = TrustedProxies()
+  /// How much may be asked; nil when there are no limits.
+  package var rateLimits: RateLimitSettings? = RateLimitSettings()
   /// The database role that `migrate` grants to.
   package var runtimeRole = "colophon_runtime"
   /// How long requests under way may take to finish.
@@ -29,6 +33,7 @@ package struct Configuration: Sendable {
   package static let variables: [String] = [
     "DATABASE_URL", "COLOPHON_LISTEN", "COLOPHON_PRIVATE_LISTEN", "COLOPHON_PUBLIC_URL",
     "COLOPHON_CORS_ORIGINS", "COLOPHON_SIGNUP_PAGE", "COLOPHON_MAIL_FROM", "COLOPHON_SENDMAIL",
+    "COLOPHON_TRUSTED_PROXIES", "COLOPHON_CLIENT_HEADER", "COLOPHON_RATE_LIMITS",
     "COLOPHON_RUNTIME_ROLE", "COLOPHON_DRAIN_SECONDS",
   ]
 
@@ -96,6 +101,31 @@ package struct Configuration: Sendable {
         sendmail = text
       } else {
         faults.append("COLOPHON_SENDMAIL must be the whole path of a program, without arguments")
+      }
+    }
+    var header = TrustedProxies.Header.xForwardedFor
+    if let text = value("COLOPHON_CLIENT_HEADER") {
+      let named = TrustedProxies.Header.allCases.first {
+        $0.rawValue.lowercased() == text.lowercased()
+      }
+      if let named {
+        header = named
+      } else {
+        faults.append("COLOPHON_CLIENT_HEADER must be X-Forwarded-For or Forwarded")
+      }
+    }
+    if let text = value("COLOPHON_TRUSTED_PROXIES") {
+      do throws(TrustedProxies.Fault) {
+        proxies = try TrustedProxies(text, header: header)
+      } catch {
+        faults.append("COLOPHON_TRUSTED_PROXIES \(error.text)")
+      }
+    }
+    if let text = value("COLOPHON_RATE_LIMITS") {
+      do throws(RateLimitSettings.Fault) {
+        rateLimits = text == "off" ? nil : try RateLimitSettings(text)
+      } catch {
+        faults.append("COLOPHON_RATE_LIMITS \(error.text)")
       }
     }
     if let text = value("COLOPHON_RUNTIME_ROLE") {

@@ -2,6 +2,7 @@ import Assets
 package import EventLoop
 package import HTTP
 package import Postgres
+import RateLimits
 import Synchronization
 
 /// The product: every route, and the layers that each request passes, in their order.
@@ -11,7 +12,7 @@ import Synchronization
 package struct ContentAPI: Responder {
   /// The map of the API. openapi.yaml says the same for people, and a test compares the two.
   package static let routes: [Route] = [
-    Route(.get, "/v1/posts", parameters: Posts.listParameters) {
+    Route(.get, "/v1/posts", parameters: Posts.listParameters, cost: .list) {
       try await $0.posts.list($1)
     },
     Route(.post, "/v1/posts", access: .scope(.postsWrite), reads: [.json, .markdown]) {
@@ -31,12 +32,14 @@ package struct ContentAPI: Responder {
     Route(.post, "/v1/posts/{slug}/restore", access: .scope(.postsWrite)) {
       try await $0.posts.restore($1)
     },
-    Route(.get, "/v1/posts/{slug}/related", parameters: ["limit"]) {
+    Route(.get, "/v1/posts/{slug}/related", parameters: ["limit"], cost: .list) {
       try await $0.posts.related($1)
     },
     Route(.get, "/v1/posts/{slug}/adjacent") { try await $0.posts.adjacent($1) },
-    Route(.get, "/v1/archive") { try await $0.posts.archive($1) },
-    Route(.get, "/v1/tags", parameters: ["sort", "limit", "cursor"]) { try await $0.tags.list($1) },
+    Route(.get, "/v1/archive", cost: .list) { try await $0.posts.archive($1) },
+    Route(.get, "/v1/tags", parameters: ["sort", "limit", "cursor"], cost: .list) {
+      try await $0.tags.list($1)
+    },
     Route(.get, "/v1/tags/{slug}") { try await $0.tags.show($1) },
     Route(.put, "/v1/tags/{slug}", access: .scope(.postsWrite), reads: [.json]) {
       try await $0.tags.edit($1)
@@ -48,7 +51,9 @@ package struct ContentAPI: Responder {
       try await $0.tags.delete($1)
     },
 
-    Route(.get, "/v1/projects", parameters: ["featured", "tag", "limit", "cursor"]) {
+    Route(
+      .get, "/v1/projects", parameters: ["featured", "tag", "limit", "cursor"], cost: .list
+    ) {
       try await $0.projects.list($1)
     },
     Route(.post, "/v1/projects", access: .scope(.projectsWrite), reads: [.json]) {
@@ -114,6 +119,8 @@ package struct ContentAPI: Responder {
   let subscriptions: Subscriptions
   let outcomes: WriteOutcomes
   private let keys: VerifiedKeys
+  private let limits: ClientLimits
+  private let clock: @Sendable () -> MonotonicInstant
   private let crossOrigin: CrossOrigin
   private let requestIDs: RequestIDs
   private let inFlight: KeysInFlight
@@ -123,12 +130,15 @@ package struct ContentAPI: Responder {
 
   /// - Parameters:
   ///   - publicURL: put before paths in `Location` and `Link`; empty makes them relative.
-  ///   - inFlight: one for the whole process, whatever the number of its loops.
+  ///   - knownKeys, inFlight: one for the whole process, whatever the number of its loops.
   ///   - signUpPage: where a plain sign-up form leads; nil for a page of this service.
+  ///   - clock: what the limits and the trust in keys go by; the loop's without one.
   package init(
-    pool: Pool, publicURL: String, crossOrigin: CrossOrigin = .everyone, loop: EventLoop,
-    requestIDs: RequestIDs, inFlight: KeysInFlight = KeysInFlight(),
+    pool: Pool, publicURL: String, crossOrigin: CrossOrigin = .everyone,
+    limits: ClientLimits = .none, loop: EventLoop, requestIDs: RequestIDs,
+    knownKeys: KnownKeys = KnownKeys(), inFlight: KeysInFlight = KeysInFlight(),
     fingerprints: Fingerprints = .standard, signUpPage: String? = nil,
+    clock: (@Sendable () -> MonotonicInstant)? = nil,
     log: @Sendable @escaping (LogEvent) -> Void
   ) {
     posts = Posts(pool: pool, publicURL: publicURL)
@@ -141,7 +151,10 @@ package struct ContentAPI: Responder {
     self.inFlight = inFlight
     self.fingerprints = fingerprints
     waitingRoom = WaitingRoom(inFlight, loop: loop)
-    keys = VerifiedKeys(pool: pool, loop: loop)
+    let clock = clock ?? { loop.now }
+    self.clock = clock
+    keys = VerifiedKeys(pool: pool, known: knownKeys, loop: loop, clock: clock)
+    self.limits = limits
     self.crossOrigin = crossOrigin
     self.requestIDs = requestIDs
     self.log = log
@@ -159,14 +172,17 @@ package struct ContentAPI: Responder {
     let id = requestIDs.id(of: request.head)
     var response: Response
     var matched: Route?
+    var charge: ClientLimits.Charge?
+    var isShed = false
     // What writes nothing needs no name.
     let isRehearsal = request.head.isRehearsal
     let key: Result<IdempotencyKey?, Problem> =
       isRehearsal ? .success(nil) : request.head.idempotencyKey
     do {
-      let (route, variables) = try Self.match(request.head)
-      matched = route
-      let caller = try await keys.caller(of: request.head)
+      let match = Result { try Self.match(request.head) }
+      matched = try? match.get().0
+      let caller = try await admit(request, to: matched, charge: &charge)
+      let (route, variables) = try match.get()
       try Self.authorize(caller, for: route)
       try Self.check(request.head, against: route)
       let call = RouteCall(
@@ -176,9 +192,11 @@ package struct ContentAPI: Responder {
       response = try await route.handler(self, call)
     } catch {
       let problem = Problem(any: error)
+      isShed = problem.kind == .unavailable
       if problem.kind == .internalError { log(.internalError(request: id, "\(error)")) }
       response = problem.response(instance: id)
     }
+    if let charge { limits.settle(charge, isShed: isShed, in: &response, at: clock) }
     crossOrigin.open(&response, to: request.head, of: matched)
     if case .success(.some) = key, let text = request.head.first(of: "idempotency-key") {
       response.fields.append("Idempotency-Key", FieldValue(text))
@@ -196,6 +214,36 @@ package struct ContentAPI: Responder {
     response.fields.append("X-Request-Id", FieldValue(id))
     response.fields.append("X-Content-Type-Options", "nosniff")
     return response
+  }
+
+  /// Who calls, once there is quota for what the call costs. Throws 429 where there is none, and 401
+  /// for a key that is not good, which costs quota of another kind: of the address, not of whomever
+  /// the key is said to be of. A key is looked up only where there is something to be called.
+  private func admit(
+    _ request: Request, to route: Route?, charge: inout ClientLimits.Charge?
+  ) async throws -> Caller {
+    let cost = (route?.cost(of: request.head) ?? .item).rawValue
+    switch await keys.credential(of: request.head) {
+    case .verified(let principal):
+      charge = try limits.admit(.account(principal), cost: cost, at: clock)
+      return .principal(principal)
+    case .malformed where route != nil:
+      let address = limits.address(of: request)
+      charge = try limits.admit(.credential(address), cost: ClientLimits.badKey, at: clock)
+      throw Problem.unauthorized
+    case .unverified(let key) where route != nil:
+      switch try await keys.verify(key, from: limits.address(of: request), limits) {
+      case .good(let principal):
+        charge = try limits.admit(.account(principal), cost: cost, at: clock)
+        return .principal(principal)
+      case .bad(let spent):
+        charge = spent
+        throw Problem.unauthorized
+      }
+    case .none, .malformed, .unverified:
+      charge = try limits.admit(.address(limits.address(of: request)), cost: cost, at: clock)
+      return .anonymous
+    }
   }
 
   /// Finds the route. HEAD is GET's; OPTIONS is every path's and answered here.

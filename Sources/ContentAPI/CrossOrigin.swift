@@ -86,8 +86,9 @@ package struct CrossOrigin: Sendable, Equatable {
   }
 
   /// Beyond those that every page may see.
-  private static let exposedFields: FieldValue =
-    "ETag, Idempotent-Replayed, Link, Location, Retry-After, X-Request-Id"
+  private static let exposedFields = FieldValue(
+    "ETag, Idempotent-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, "
+      + "X-Request-Id")
 
   /// What reads and forms know; many programs name a type of content even where there is none.
   private static let allowedFields: FieldValue =

@@ -13,6 +13,8 @@ package struct Problem: Error, Sendable {
   package let faults: [Fault]
   /// The byte of the content at which reading it went wrong.
   package private(set) var offset: Int?
+  /// The names of the rate limit's policies that refuse.
+  package var violatedPolicies: [String] = []
   /// Fields that belong to the answer, such as `Allow`.
   package var fields: ResponseFields
 
@@ -47,6 +49,7 @@ package struct Problem: Error, Sendable {
     case invalidContent = "invalid-content"
     case keyReused = "idempotency-key-reused"
     case keyExpired = "idempotency-key-expired"
+    case quotaExceeded = "quota-exceeded"
     case headerFieldsTooLarge = "header-fields-too-large"
     case internalError = "internal-error"
     case notImplemented = "not-implemented"
@@ -72,6 +75,7 @@ package struct Problem: Error, Sendable {
       case .unsupportedMediaType: 415
       case .expectationFailed: 417
       case .invalidContent, .keyReused, .keyExpired: 422
+      case .quotaExceeded: 429
       case .headerFieldsTooLarge: 431
       case .internalError: 500
       case .notImplemented: 501
@@ -102,6 +106,7 @@ package struct Problem: Error, Sendable {
       case .invalidContent: "The content breaks a rule"
       case .keyReused: "The Idempotency-Key belongs to another request"
       case .keyExpired: "The Idempotency-Key was answered too long ago"
+      case .quotaExceeded: "The quota is used up"
       case .headerFieldsTooLarge: "The request's head is too large"
       case .internalError: "The server has a fault"
       case .notImplemented: "The method or transfer coding is unknown"
@@ -129,6 +134,12 @@ package struct Problem: Error, Sendable {
     if let offset {
       json.name("offset")
       json.number(offset)
+    }
+    if !violatedPolicies.isEmpty {
+      json.name("violated_policies")
+      json.beginArray()
+      for name in violatedPolicies { json.string(name) }
+      json.endArray()
     }
     if !faults.isEmpty {
       json.name("errors")

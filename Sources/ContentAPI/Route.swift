@@ -26,6 +26,8 @@ package struct Route: Sendable {
   package let writes: MediaType?
   /// Others that it answers to who prefers them.
   package let alternatives: [MediaType]
+  /// What a call of it takes from the caller's quota.
+  package let cost: Cost
   let handler: Handler
   private let segments: [String]
 
@@ -39,10 +41,21 @@ package struct Route: Sendable {
     case scope(Scope)
   }
 
+  /// Tokens of a rate limit.
+  package enum Cost: Int, Sendable {
+    /// One thing, or anything else that is small.
+    case item = 1
+    case list = 2
+    /// A list of what words are found in.
+    case search = 4
+    case write = 5
+  }
+
+  /// - Parameter cost: without it, that of a write or of an item, by the method.
   init(
     _ method: Method, _ template: String, parameters: [String] = [], access: Access = .everyone,
     reads: [MediaType] = [], readsNothing: Bool = false, writes: MediaType? = .json,
-    alternatives: [MediaType] = [], handler: @escaping Handler
+    alternatives: [MediaType] = [], cost: Cost? = nil, handler: @escaping Handler
   ) {
     self.method = method
     self.template = template
@@ -53,9 +66,17 @@ package struct Route: Sendable {
     self.readsNothing = readsNothing
     self.writes = writes
     self.alternatives = alternatives
+    self.cost = cost ?? ([.get, .options].contains(method) ? .item : .write)
     self.handler = handler
     segments = template.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
       .map(String.init)
+  }
+
+  /// What a request costs: words to be found make a search of a list.
+  func cost(of head: RequestHead) -> Cost {
+    let isSearch =
+      cost == .list && parameters.contains("q") && head.target.query.contains { $0.name == "q" }
+    return isSearch ? .search : cost
   }
 
   /// The values of the template's variables, nil when the path is another.

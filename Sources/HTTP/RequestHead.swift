@@ -79,6 +79,15 @@ package struct RequestHead: Sendable {
     return nil
   }
 
+  /// Hands the bytes of the lines of the field `name` to `body`, the last line first and without an
+  /// allocation, until `body` returns false.
+  package func forEachLine(fromLastOf name: FieldName, _ body: (Span<UInt8>) -> Bool) {
+    for line in lines.reversed() where isNamed(line, name) {
+      let value = bytes.span.extracting(Int(line.value.lowerBound)..<Int(line.value.upperBound))
+      if !body(value) { return }
+    }
+  }
+
   /// Every field line in order, with its name as it was sent.
   package var fields: [(name: String, value: String)] {
     lines.map { (text($0.name), text($0.value)) }

@@ -56,6 +56,9 @@ enum Help {
       COLOPHON_SIGNUP_PAGE       where a plain sign-up form leads (a page of its own)
       COLOPHON_MAIL_FROM         the address that mail comes from; without, it waits (nothing)
       COLOPHON_SENDMAIL          the program that takes mail (/usr/sbin/sendmail)
+      COLOPHON_TRUSTED_PROXIES   addresses and networks that may name a client (none)
+      COLOPHON_CLIENT_HEADER     where they do: X-Forwarded-For or Forwarded (X-Forwarded-For)
+      COLOPHON_RATE_LIMITS       how much may be asked; off, or as README shows
       COLOPHON_RUNTIME_ROLE      the role that migrate grants rights to (colophon_runtime)
       COLOPHON_DRAIN_SECONDS     how long the end may take (20)
     """

@@ -10,7 +10,7 @@ import Synchronization
 struct Service {
   let address: SocketAddress
   let privateAddress: SocketAddress
-  /// For whoever calls the API from inside the process.
+  /// For whoever calls the API from inside the process, without limits.
   let contentAPI: ContentAPI
   private let server: Server<ContentAPI>
   private let privateServer: Server<PrivateAPI>
@@ -31,6 +31,8 @@ struct Service {
     let log = Log()
     let inFlight = KeysInFlight()
     let mailCounts = mail == nil ? nil : MailCounts()
+    let knownKeys = KnownKeys()
+    let limits = ClientLimits(configuration.rateLimits, proxies: configuration.proxies)
     var pools: [Pool] = []
     var contentAPIs: [ObjectIdentifier: ContentAPI] = [:]
     for loop in loops {
@@ -41,8 +43,9 @@ struct Service {
       pools.append(pool)
       contentAPIs[ObjectIdentifier(loop)] = ContentAPI(
         pool: pool, publicURL: configuration.publicURL ?? "",
-        crossOrigin: configuration.crossOrigin, loop: loop, requestIDs: requestIDs,
-        inFlight: inFlight, signUpPage: configuration.signUpPage
+        crossOrigin: configuration.crossOrigin, limits: limits, loop: loop,
+        requestIDs: requestIDs, knownKeys: knownKeys, inFlight: inFlight,
+        signUpPage: configuration.signUpPage
       ) { log.write($0) }
     }
     let apis = contentAPIs
@@ -78,7 +81,10 @@ struct Service {
     }
     let service = Service(
       address: server.address, privateAddress: privateServer.address,
-      contentAPI: apis[ObjectIdentifier(loops[0])]!, server: server,
+      contentAPI: ContentAPI(
+        pool: pools[0], publicURL: configuration.publicURL ?? "", loop: loops[0],
+        requestIDs: requestIDs, inFlight: inFlight
+      ) { log.write($0) }, server: server,
       privateServer: privateServer, pools: pools, draining: draining, mail: worker, loop: first)
     guard await service.isReady(within: .seconds(30)) else {
       throw Failure("the database did not become ready within 30 seconds")

@@ -21,6 +21,8 @@ import Testing
     #expect(configuration.publicURL == nil)
     #expect(configuration.mailFrom == nil)
     #expect(configuration.sendmail == "/usr/sbin/sendmail")
+    #expect(configuration.proxies == TrustedProxies())
+    #expect(configuration.rateLimits == RateLimitSettings())
     #expect(configuration.runtimeRole == "colophon_runtime")
     #expect(configuration.drain == .seconds(20))
   }
@@ -31,7 +33,17 @@ import Testing
       "COLOPHON_PRIVATE_LISTEN": "0.0.0.0:65535", "COLOPHON_PUBLIC_URL": "https://a.example:8443/",
       "COLOPHON_MAIL_FROM": "News@example.com", "COLOPHON_SENDMAIL": "/opt/mail/sendmail",
       "COLOPHON_RUNTIME_ROLE": "a role", "COLOPHON_DRAIN_SECONDS": "3600", "PATH": "/bin",
+      "COLOPHON_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8,2001:db8::/32",
+      "COLOPHON_CLIENT_HEADER": "forwarded",
+      "COLOPHON_RATE_LIMITS":
+        "key:sustained=7/2d; address : burst = 5/1s , sustained=1000000000/1m",
     ])
+    let proxies = try ["127.0.0.1", "10.0.0.0/8", "2001:db8::/32"].map { try NetworkPrefix($0) }
+    #expect(configuration.proxies == TrustedProxies(proxies, header: .forwarded))
+    var limits = RateLimitSettings()
+    limits.key.sustained = .init(7, per: 172_800)
+    limits.address = .init(burst: .init(5, per: 1), sustained: .init(1_000_000_000, per: 60))
+    #expect(configuration.rateLimits == limits)
     #expect(configuration.databaseURL == "postgresql:///x")
     #expect(configuration.listen == SocketAddress("[::1]:0"))
     #expect(configuration.privateListen == SocketAddress("0.0.0.0:65535"))
@@ -43,6 +55,8 @@ import Testing
     #expect(configuration.drain == .seconds(3600))
     let empty = Dictionary(uniqueKeysWithValues: Configuration.variables.map { ($0, "") })
     #expect(try Configuration(empty).databaseURL == nil)
+    #expect(try Configuration(["COLOPHON_RATE_LIMITS": "off"]).rateLimits == nil)
+    #expect(try RateLimitSettings(RateLimitSettings.example) == RateLimitSettings())
   }
 
   @Test func `names every fault at once`() {
@@ -50,12 +64,14 @@ import Testing
       "COLOPHON_LISTEN": "here", "COLOPHON_PRIVATE_LISTEN": "127.0.0.1",
       "COLOPHON_PUBLIC_URL": "https://a/b", "COLOPHON_DRAIN_SECONDS": "0",
       "COLOPHON_RUNTIME_ROLE": String(repeating: "r", count: 64), "COLOPHON_LISTNE": "",
-      "COLOPHON_": "x",
+      "COLOPHON_": "x", "COLOPHON_TRUSTED_PROXIES": "proxy", "COLOPHON_CLIENT_HEADER": "X-Real-IP",
+      "COLOPHON_RATE_LIMITS": "on",
     ])
-    #expect(faults.count == 7)
+    #expect(faults.count == 10)
     for name in [
       "COLOPHON_LISTEN ", "COLOPHON_PRIVATE_LISTEN ", "COLOPHON_PUBLIC_URL ",
       "COLOPHON_DRAIN_SECONDS ", "COLOPHON_RUNTIME_ROLE ", "COLOPHON_LISTNE ", "COLOPHON_ ",
+      "COLOPHON_TRUSTED_PROXIES ", "COLOPHON_CLIENT_HEADER ", "COLOPHON_RATE_LIMITS ",
     ] {
       #expect(faults.contains { $0.hasPrefix(name) }, "\(name)")
     }
@@ -73,6 +89,7 @@ import Testing
     ("COLOPHON_SENDMAIL", "sendmail"), ("COLOPHON_SENDMAIL", "sendmail -t"),
     ("COLOPHON_LISTEN", "127.0.0.1:65536"), ("COLOPHON_LISTEN", "127.0.0.1:"),
     ("COLOPHON_LISTEN", ":8080"), ("COLOPHON_LISTEN", "localhost:8080"),
+    ("COLOPHON_CLIENT_HEADER", "X-Forwarded-For,Forwarded"),
   ])
   func `refuses`(name: String, value: String) {
     #expect(faults([name: value]).count == 1)
@@ -90,9 +107,46 @@ import Testing
     try Configuration([:]).checkServing()
   }
 
+  @Test(arguments: [
+    ("address", "“address”"), ("addresses:burst=5/1s", "“addresses:burst=5/1s”"),
+    ("address:burst=10/1s;", "“”"), ("key:burst=10/1s; OFF", "“OFF”"),
+    ("address:", "“” of address"),
+    ("address:burst=10/1s,", "“” of address"), ("key:burst=10", "“burst=10” of key"),
+    ("key:burst=10/1", "“burst=10/1” of key"), ("key:burst=10/s", "“burst=10/s” of key"),
+    ("key:burst=10/0s", "“burst=10/0s” of key"), ("key:burst=10/1w", "“burst=10/1w” of key"),
+    ("key:burst=10/367d", "“burst=10/367d” of key"), ("key:Burst=10/1s", "“Burst=10/1s” of key"),
+    ("key:burst=1.5/1s", "“burst=1.5/1s” of key"), ("key:burst=-5/1s", "“burst=-5/1s” of key"),
+    ("key:burst=1000000001/1s", "“burst=1000000001/1s” of key"),
+    ("key:burst=99999999999999999999/1s", "“burst=99999999999999999999/1s” of key"),
+    ("key:burst=10/1s/2", "“burst=10/1s/2” of key"), ("key:rate=10/1s", "“rate=10/1s” of key"),
+    ("credential:burst=4/1s", "burst=5/1s"), ("key:burst=0/1s", "burst=5/1s"),
+    ("key:burst=5/1s,burst=6/1s", "burst of key twice"),
+    ("key:burst=5/1s;key:sustained=6/1s", "class key twice"),
+  ])
+  func `says where a limit is wrong, and what is right`(value: String, place: String) throws {
+    let fault = try #require(faults(["COLOPHON_RATE_LIMITS": value]).first)
+    #expect(fault.hasPrefix("COLOPHON_RATE_LIMITS has "))
+    #expect(fault.contains(place), "\(fault)")
+  }
+
+  @Test(arguments: [
+    ("10.0.0.1/8", "“10.0.0.1/8”"), ("10.0.0.0/8,,", "“”"), ("127.0.0.1 10.0.0.1", "“127.0.0.1 10"),
+    ("10.0.0.0/8,proxy.example", "“proxy.example”"), ("10.0.0.0/8;::1", "“10.0.0.0/8;::1”"),
+  ])
+  func `says where a proxy is wrong, and what is right`(value: String, place: String) throws {
+    let fault = try #require(faults(["COLOPHON_TRUSTED_PROXIES": value]).first)
+    #expect(fault.hasPrefix("COLOPHON_TRUSTED_PROXIES has \(place)"), "\(fault)")
+    #expect(fault.contains("10.0.0.0/8"))
+  }
+
   @Test func `never traps`() {
-    let values = ["127.0.0.1:80", "https://a.example/", "20", "[::1]:1"].map { Array($0.utf8) }
-    let tokens = [":", "[", "]", "/", ".", "9", "\u{0}", "é", "-"].map { Array($0.utf8) }
+    let values = [
+      "127.0.0.1:80", "https://a.example/", "20", "[::1]:1", "10.0.0.0/8,::1",
+      "address:burst=10/1s,sustained=10/1d;key:burst=10/1h",
+    ].map { Array($0.utf8) }
+    let tokens = [":", "[", "]", "/", ".", "9", "\u{0}", "é", "-", ";", ",", "="].map {
+      Array($0.utf8)
+    }
     var random = SeededRandom(seed: 13)
     for _ in 0..<5_000 {
       let name = Configuration.variables[random.next(below: Configuration.variables.count)]

@@ -7,7 +7,8 @@ import Testing
 @Suite struct CrossOriginPages {
   private static let page = "Origin: https://page.example"
   private static let exposed =
-    "ETag, Idempotent-Replayed, Link, Location, Retry-After, X-Request-Id"
+    "ETag, Idempotent-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, "
+    + "X-Request-Id"
 
   private func names(_ answer: Answer) -> [String] {
     answer.fields.map { $0.name.lowercased() }.filter { $0.hasPrefix("access-control-") }

@@ -37,6 +37,7 @@ import Testing
       "COLOPHON_SENDMAIL": configuration.sendmail,
       "COLOPHON_RUNTIME_ROLE": configuration.runtimeRole,
       "COLOPHON_DRAIN_SECONDS": "\(configuration.drain.components.seconds)",
+      "COLOPHON_CLIENT_HEADER": TrustedProxies.Header.xForwardedFor.rawValue,
     ]
     let readme = try Repository.lines("README.md")
     let help = try Repository.lines("Sources/colophon/Help.swift")
@@ -46,6 +47,19 @@ import Testing
     }
     #expect(configuration.publicURL == nil)
     #expect(readme.contains { $0.hasPrefix("| `COLOPHON_PUBLIC_URL` | none") })
+  }
+
+  @Test func `gives the limits that the program has, in one table and as a line to change`() throws
+  {
+    let readme = try Repository.lines("README.md")
+    #expect(readme.contains("COLOPHON_RATE_LIMITS='\(RateLimitSettings.example)'"))
+    let rows = readme.compactMap { line in
+      line.firstMatch(of: /\| `([a-z]+)` \| `([0-9a-z\/]+)` \| `([0-9a-z\/]+)` \|$/).map(\.output)
+    }
+    let classes = RateLimitSettings.Class.allCases.map(\.rawValue)
+    #expect(rows.map { String($0.1) } == classes)
+    let line = rows.map { "\($0.1):burst=\($0.2),sustained=\($0.3)" }.joined(separator: ";")
+    #expect(try RateLimitSettings(line) == RateLimitSettings())
   }
 
   @Test func `names the scopes of keys`() throws {

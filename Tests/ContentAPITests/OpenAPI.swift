@@ -82,6 +82,18 @@ import Testing
     }
   }
 
+  @Test func `has a refusal for want of quota with every operation`() throws {
+    for path in document["paths"]?.names ?? [] {
+      for method in document.at("paths", path)?.names ?? [] {
+        let refusal = try #require(
+          document.at("paths", path, method, "responses", "429").flatMap(resolve))
+        let names = refusal["headers"]?.names ?? []
+        #expect(Set(names).isSuperset(of: ["RateLimit", "RateLimit-Policy", "Retry-After"]))
+        #expect((refusal["content"] == nil) == (method == "head"))
+      }
+    }
+  }
+
   @Test func `refers to nothing that is not there`() throws {
     var references = 0
     for mapping in document.mappings {
@@ -115,7 +127,10 @@ import Testing
       let names = Set(mapping.names)
       #expect(names.isSuperset(of: ["type", "title", "status", "detail", "instance"]))
       #expect(
-        names.isSubset(of: ["type", "title", "status", "detail", "instance", "errors", "offset"]))
+        names.isSubset(of: [
+          "type", "title", "status", "detail", "instance", "errors", "offset", "violated_policies",
+        ]))
+      #expect(names.contains("violated_policies") == (kind == .quotaExceeded))
       #expect(names.contains("offset") == (kind == .malformedJSON))
       seen.insert(type)
     }
@@ -305,7 +320,9 @@ import Testing
         let sent = Set(answer.fields.map(\.name).filter { !$0.hasPrefix("Access-Control-") })
           .subtracting(["Content-Type", "X-Content-Type-Options"])
         #expect(sent.isSubset(of: described), "\(method) \(path): \(answer.status)")
-        let keyed: Set = ["Idempotency-Key", "Idempotent-Replayed"]
+        let keyed: Set = [
+          "Idempotency-Key", "Idempotent-Replayed", "RateLimit", "RateLimit-Policy",
+        ]
         let perhaps: Set =
           answer.status < 400
           ? (method == "patch" ? ["Content-Location"] : ["Content-Disposition"])

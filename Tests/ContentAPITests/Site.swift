@@ -5,6 +5,7 @@ import HTTP
 import JSON
 import LocalPostgres
 import Postgres
+import Synchronization
 import Turns
 
 /// The content API on a database of its own, as a server would call it: on a loop, from the bytes
@@ -34,12 +35,19 @@ actor Site: LoopBound {
   private let connection: Connection
 
   /// Runs `body` with a site, which is gone afterwards.
+  ///
+  /// - Parameters:
+  ///   - limits: what may be asked; enough for every test that is about something else.
+  ///   - clock: what the limits and the trust in keys go by, if not the system's.
   static func run(
-    publicURL: String = "", signUpPage: String? = nil, on cluster: TestCluster = .shared,
-    _ body: (Site) async throws -> Void
+    publicURL: String = "", signUpPage: String? = nil, limits: RateLimitSettings? = .wide,
+    proxies: TrustedProxies = TrustedProxies(), clock: TestClock? = nil,
+    on cluster: TestCluster = .shared, _ body: (Site) async throws -> Void
   ) async throws {
     try await places.run {
-      let site = try await Site.open(publicURL: publicURL, signUpPage: signUpPage, on: cluster)
+      let site = try await Site.open(
+        publicURL: publicURL, signUpPage: signUpPage, ClientLimits(limits, proxies: proxies), clock,
+        on: cluster)
       do {
         try await body(site)
       } catch {
@@ -54,7 +62,8 @@ actor Site: LoopBound {
   private static let places = Places(6)
 
   private static func open(
-    publicURL: String, signUpPage: String?, on cluster: TestCluster
+    publicURL: String, signUpPage: String?, _ limits: ClientLimits, _ clock: TestClock?,
+    on cluster: TestCluster
   ) async throws -> Site {
     try await cluster.makeTemplate("content", schema: makeTemplate)
     let database = try await cluster.makeDatabase(from: "content")
@@ -72,7 +81,7 @@ actor Site: LoopBound {
     let conninfo = database.conninfo + " user=" + role
     let site = Site(
       loop: loop, database: database, conninfo: conninfo, connection: connection, keys: keys,
-      publicURL: publicURL, signUpPage: signUpPage)
+      publicURL: publicURL, signUpPage: signUpPage, limits: limits, clock: clock)
     await site.pool.start()
     try await site.becomeReady()
     return site
@@ -105,7 +114,8 @@ actor Site: LoopBound {
 
   private init(
     loop: EventLoop, database: TestDatabase, conninfo: String, connection: Connection,
-    keys: [String], publicURL: String, signUpPage: String? = nil, ownsDatabase: Bool = true,
+    keys: [String], publicURL: String, signUpPage: String? = nil, limits: ClientLimits = .none,
+    clock: TestClock? = nil, ownsDatabase: Bool = true,
     fingerprints: Fingerprints = .standard, inFlight: KeysInFlight = KeysInFlight()
   ) {
     self.loop = loop
@@ -118,9 +128,14 @@ actor Site: LoopBound {
     self.inFlight = inFlight
     pool = Pool(conninfo: conninfo, statements: ContentAPI.statements, loop: loop)
     api = ContentAPI(
-      pool: pool, publicURL: publicURL, loop: loop, requestIDs: RequestIDs(seed: [0xab]),
-      inFlight: inFlight, fingerprints: fingerprints, signUpPage: signUpPage,
+      pool: pool, publicURL: publicURL, limits: limits, loop: loop,
+      requestIDs: RequestIDs(seed: [0xab]), inFlight: inFlight, fingerprints: fingerprints,
+      signUpPage: signUpPage, clock: clock.map(Self.now),
       log: { print("log: \($0)") })
+  }
+
+  private static func now(_ clock: TestClock) -> @Sendable () -> MonotonicInstant {
+    { clock.now }
   }
 
   private func becomeReady() async throws {
@@ -160,15 +175,23 @@ actor Site: LoopBound {
   // Asking
 
   /// Calls the API with a head as a client would write it. `lines` are further field lines.
-  func send(_ requestLine: String, _ lines: [String] = [], body: [UInt8] = []) async throws
-    -> Answer
-  {
+  func send(
+    _ requestLine: String, _ lines: [String] = [], body: [UInt8] = [],
+    from peer: String = "127.0.0.1:4711"
+  ) async throws -> Answer {
+    try await send(requestLine, lines, content: .ready(body), from: peer)
+  }
+
+  func send(
+    _ requestLine: String, _ lines: [String] = [], content: Content,
+    from peer: String = "127.0.0.1:4711"
+  ) async throws -> Answer {
     var parser = RequestParser()
     let head = ([requestLine + " HTTP/1.1", "Host: localhost"] + lines).joined(separator: "\r\n")
     switch parser.next(Array((head + "\r\n\r\n").utf8).span) {
     case .head(let head, _):
       let request = Request(
-        head: head, peer: SocketAddress("127.0.0.1:4711")!, content: .ready(body))
+        head: head, peer: SocketAddress(peer)!, content: content)
       return Answer(await api.respond(to: request))
     case .refused(let refusal): return Answer(api.response(to: refusal))
     default: throw BadRequestOfTest(requestLine: requestLine)
@@ -356,6 +379,29 @@ extension SessionSettings {
     settings.lockTimeout = .seconds(60)
     settings.idleInTransactionTimeout = .seconds(60)
     return settings
+  }
+}
+
+extension RateLimitSettings {
+  /// What no test reaches that is about something else.
+  static var wide: RateLimitSettings {
+    var settings = RateLimitSettings()
+    let quota = Quota(1_000_000, per: 1)
+    settings.address = Limits(burst: quota, sustained: quota)
+    settings.key = settings.address
+    settings.credential = settings.address
+    return settings
+  }
+}
+
+/// A clock that stands still until a test moves it.
+final class TestClock: Sendable {
+  private let nanoseconds = Mutex<Int64>(1_000_000_000_000)
+
+  var now: MonotonicInstant { MonotonicInstant(nanoseconds: nanoseconds.withLock { $0 }) }
+
+  func advance(by duration: Duration) {
+    nanoseconds.withLock { $0 += duration.wholeNanoseconds }
   }
 }
 

@@ -53,7 +53,8 @@ struct MadeDatabase: Sendable {
 }
 
 extension Stage {
-  /// Starts `colophon serve` on free ports and waits until it serves.
+  /// Starts `colophon serve` on free ports, with limits that no load of a test reaches, and waits
+  /// until it serves.
   func serve(
     _ conninfo: String, _ environment: [String: String] = [:]
   ) async throws -> Served {
@@ -62,11 +63,17 @@ extension Stage {
     for name in ["COLOPHON_LISTEN", "COLOPHON_PRIVATE_LISTEN"] where environment[name] == nil {
       environment[name] = "127.0.0.1:0"
     }
+    if environment["COLOPHON_RATE_LIMITS"] == nil {
+      environment["COLOPHON_RATE_LIMITS"] = Self.wideLimits
+    }
     let program = try await start(["serve"], environment)
     return Served(
       program: program, address: try await program.address(),
       health: try await program.privateAddress())
   }
+
+  private static let wideLimits = ["address", "key", "credential"]
+    .map { $0 + ":burst=1000000/1s,sustained=1000000/1s" }.joined(separator: ";")
 
   /// What /readyz or /livez says.
   func health(_ served: Served, _ path: String) async throws -> Int {

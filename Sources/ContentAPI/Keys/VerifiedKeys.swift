@@ -1,6 +1,7 @@
 import EventLoop
 import HTTP
 import Postgres
+import RateLimits
 
 /// Who calls.
 enum Caller: Sendable {
@@ -31,19 +32,41 @@ struct Principal: Sendable {
   let account: String
   let name: String
   let scopes: Set<Scope>
+  /// The account as a number, which the limits know it by.
+  let number: (high: UInt64, low: UInt64)
+
+  /// - Parameter account: a UUID.
+  init(account: String, name: String, scopes: Set<Scope>) {
+    self.account = account
+    self.name = name
+    self.scopes = scopes
+    var number: (high: UInt64, low: UInt64) = (0, 0)
+    for byte in account.utf8 {
+      guard let digit = byte.hexadecimalValue else { continue }
+      number.high = number.high << 4 | number.low >> 60
+      number.low = number.low << 4 | UInt64(digit)
+    }
+    self.number = number
+  }
 }
 
-/// The keys that this loop has verified in the last eight seconds. A key is looked up once and then
-/// believed for that long, which is also how long a revoked one may still work.
-actor VerifiedKeys: LoopBound {
-  nonisolated let loop: EventLoop
-  private let pool: Pool
+/// What a request shows of who sent it, before anybody has been asked.
+enum Credential: Sendable {
+  case none
+  /// It cannot be a key.
+  case malformed
+  /// It has been looked up in the last eight seconds.
+  case verified(Principal)
+  /// It has to be looked up.
+  case unverified(APIKey)
+}
+
+/// The keys that this process has found good, for all its loops. A key is looked up once and then
+/// believed for eight seconds, which is also how long a revoked one may still work.
+package final class KnownKeys: Sendable {
   /// By the part of the key that is no secret, so that finding an entry tells nothing about the
   /// rest.
-  private var entries: [String: Entry] = [:]
-  /// The look-ups under way, by the whole text, and who else waits for each: a client that comes
-  /// back with many requests at once, or whose eight seconds have passed, is one look-up.
-  private var lookUps: [[UInt8]: [CheckedContinuation<Result<Principal, any Error>, Never>]] = [:]
+  private let entries = Locked<[String: Entry]>([:])
 
   private struct Entry {
     let text: [UInt8]
@@ -54,19 +77,70 @@ actor VerifiedKeys: LoopBound {
   private static var trust: Duration { .seconds(8) }
   private static var capacity: Int { 10_000 }
 
-  init(pool: Pool, loop: EventLoop) {
-    self.pool = pool
-    self.loop = loop
+  package init() {}
+
+  /// What is known of a key: nil when it has never been found good, or that was forgotten.
+  func find(_ key: APIKey, now: MonotonicInstant) -> (principal: Principal, isFresh: Bool)? {
+    guard let entry = entries.withLock({ $0[key.id] }), Self.areEqual(entry.text, key.text.utf8)
+    else { return nil }
+    return (entry.principal, entry.until > now)
   }
 
-  /// Who sent this request. Throws the same 401 for every credential that is not good.
-  func caller(of head: RequestHead) async throws -> Caller {
+  fileprivate func insert(_ key: APIKey, _ principal: Principal, now: MonotonicInstant) {
+    let entry = Entry(text: Array(key.text.utf8), principal: principal, until: now + Self.trust)
+    entries.withLock { entries in
+      if entries.count >= Self.capacity { entries = entries.filter { $0.value.until > now } }
+      if entries.count < Self.capacity { entries[key.id] = entry }
+    }
+  }
+
+  /// Forgets a key that is no longer good.
+  fileprivate func remove(_ key: APIKey) {
+    entries.withLock { entries in
+      guard let entry = entries[key.id], Self.areEqual(entry.text, key.text.utf8) else { return }
+      entries[key.id] = nil
+    }
+  }
+
+  /// Takes the same time wherever the difference is.
+  private static func areEqual(_ one: [UInt8], _ other: String.UTF8View) -> Bool {
+    guard one.count == other.count else { return false }
+    var difference: UInt8 = 0
+    for (a, b) in zip(one, other) { difference |= a ^ b }
+    return difference == 0
+  }
+}
+
+/// Asks the database about keys, on one loop.
+actor VerifiedKeys: LoopBound {
+  nonisolated let loop: EventLoop
+  private let pool: Pool
+  private let known: KnownKeys
+  private let clock: @Sendable () -> MonotonicInstant
+  /// The look-ups under way, by the whole text, and who else waits for each: a client that comes
+  /// back with many requests at once, or whose eight seconds have passed, is one look-up.
+  private var lookUps: [[UInt8]: [CheckedContinuation<Result<Principal, any Error>, Never>]] = [:]
+
+  init(
+    pool: Pool, known: KnownKeys, loop: EventLoop, clock: @escaping @Sendable () -> MonotonicInstant
+  ) {
+    self.pool = pool
+    self.known = known
+    self.loop = loop
+    self.clock = clock
+  }
+
+  /// What the request shows, as far as this process knows.
+  func credential(of head: RequestHead) -> Credential {
     switch head.only(of: "authorization") {
-    case .absent: return .anonymous
-    case .repeated: throw Problem.unauthorized
+    case .absent: return .none
+    case .repeated: return .malformed
     case .one(let text):
-      guard let key = Self.bearer(text) else { throw Problem.unauthorized }
-      return .principal(try await principal(of: key))
+      guard let key = Self.bearer(text) else { return .malformed }
+      if let found = known.find(key, now: clock()), found.isFresh {
+        return .verified(found.principal)
+      }
+      return .unverified(key)
     }
   }
 
@@ -77,26 +151,49 @@ actor VerifiedKeys: LoopBound {
     return APIKey(String(parts[1]))
   }
 
-  private func principal(of key: APIKey) async throws -> Principal {
+  /// What came of looking a key up.
+  enum Verdict: Sendable {
+    case good(Principal)
+    /// With what was taken for it.
+    case bad(ClientLimits.Charge?)
+  }
+
+  /// Looks a key up. Before that there must be quota for one that is not good, which is given back
+  /// when it is; else 429 is thrown. A key that was good once is looked up in any case: bad keys of
+  /// others at the same address must not lock it out. Who joins a look-up pays when it has failed.
+  func verify(
+    _ key: APIKey, from address: NetworkAddress, _ limits: ClientLimits
+  ) async throws -> Verdict {
     let text = Array(key.text.utf8)
-    let now = MonotonicInstant.now()
-    if let entry = entries[key.id], entry.until > now, Self.areEqual(entry.text, text) {
-      return entry.principal
-    }
+    let bad = Client.credential(address)
     if lookUps[text] != nil {
-      return try await withCheckedContinuation { lookUps[text]?.append($0) }.get()
+      do {
+        return .good(try await withCheckedContinuation { lookUps[text]?.append($0) }.get())
+      } catch let problem as Problem where problem.kind == .unauthorized {
+        return .bad(try limits.admit(bad, cost: ClientLimits.badKey, at: clock))
+      }
     }
+    let now = clock()
+    let wasGood = known.find(key, now: now) != nil
+    let charge = wasGood ? nil : try limits.admit(bad, cost: ClientLimits.badKey, at: clock)
     lookUps[text] = []
     let result: Result<Principal, any Error>
     do { result = .success(try await lookUp(key)) } catch { result = .failure(error) }
-    for waiting in lookUps.removeValue(forKey: text) ?? [] { waiting.resume(returning: result) }
-    let principal = try result.get()
-    if entries.count >= Self.capacity { entries = entries.filter { $0.value.until > now } }
-    if entries.count < Self.capacity {
-      entries[key.id] = Entry(
-        text: Array(key.text.utf8), principal: principal, until: now + Self.trust)
+    let isBad: Bool
+    switch result {
+    case .success(let principal):
+      isBad = false
+      known.insert(key, principal, now: now)
+    case .failure(let error):
+      isBad = (error as? Problem)?.kind == .unauthorized
+      if isBad { known.remove(key) }
     }
-    return principal
+    for waiting in lookUps.removeValue(forKey: text) ?? [] { waiting.resume(returning: result) }
+    if isBad {
+      return .bad(wasGood ? try limits.admit(bad, cost: ClientLimits.badKey, at: clock) : charge)
+    }
+    if let charge { limits.refund(charge, at: clock) }
+    return .good(try result.get())
   }
 
   private func lookUp(_ key: APIKey) async throws -> Principal {
@@ -108,14 +205,6 @@ actor VerifiedKeys: LoopBound {
     return Principal(
       account: account, name: name,
       scopes: Set(scopes.split(separator: ",").compactMap { Scope(rawValue: String($0)) }))
-  }
-
-  /// Takes the same time wherever the difference is.
-  private static func areEqual(_ one: [UInt8], _ other: [UInt8]) -> Bool {
-    guard one.count == other.count else { return false }
-    var difference: UInt8 = 0
-    for index in one.indices { difference |= one[index] ^ other[index] }
-    return difference == 0
   }
 
   static let statements = [lookUp]

@@ -9,6 +9,13 @@ extension UInt8 {
 
   var isLetter: Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(self | 0x20) }
 
+  /// The value of a hexadecimal digit in either case, nil for another byte.
+  var hexadecimalValue: UInt8? {
+    if isDigit { return self - UInt8(ascii: "0") }
+    let letter = (self | 0x20) &- UInt8(ascii: "a")
+    return letter < 6 ? letter + 10 : nil
+  }
+
   /// Whether it is this byte of a word in lower case, as a letter of either case.
   fileprivate func matches(_ lowercased: UInt8) -> Bool {
     self == lowercased || (isLetter && self | 0x20 == lowercased)

@@ -1,0 +1,186 @@
+import EventLoop
+import HTTP
+package import RateLimits
+
+/// Whether there is quota for a request, and what its client is told of it.
+///
+/// Copies of one value are in all loops: what is counted is counted for the process, and for other
+/// replicas by whoever reports it. Nothing here waits.
+package struct ClientLimits: Sendable {
+  /// What counts; nil without limits.
+  package let limiter: RateLimiter?
+  private let policies: Policies
+  private let proxies: TrustedProxies
+
+  /// - Parameter settings: nil when there are no limits.
+  package init(_ settings: RateLimitSettings?, proxies: TrustedProxies = TrustedProxies()) {
+    limiter = settings.map { settings in
+      let random = RandomBytes.make(16).map { UInt64($0) }
+      let seed = (random[..<8].reduce(0) { $0 << 8 | $1 }, random[8...].reduce(0) { $0 << 8 | $1 })
+      return RateLimiter(settings.classes, seed: seed)
+    }
+    policies = Policies(settings ?? RateLimitSettings())
+    self.proxies = proxies
+  }
+
+  /// Without limits.
+  package static let none = ClientLimits(nil)
+
+  /// What quotas fill by. Asked only where something is counted.
+  typealias Clock = @Sendable () -> MonotonicInstant
+
+  /// What was taken for a request.
+  struct Charge: Sendable {
+    let client: Client
+    let cost: Int
+    /// Where the client stood then.
+    let standing: Standing
+  }
+
+  /// What a key costs that is not good.
+  static let badKey = 5
+
+  /// Whom the request comes from.
+  func address(of request: Request) -> NetworkAddress {
+    proxies.client(of: request.head, from: request.peer)
+  }
+
+  /// Takes `cost` from the client's quota, or throws 429. Nil without limits.
+  func admit(_ client: Client, cost: Int, at clock: Clock) throws(Problem) -> Charge? {
+    guard let limiter else { return nil }
+    switch limiter.admit(client, cost: Amount(tokens: cost), now: clock().nanoseconds) {
+    case .admitted(let standing): return Charge(client: client, cost: cost, standing: standing)
+    case .refused(let policy, let wait, let standing):
+      throw refusal(of: client, policy, wait: Int(Standing.seconds(wait)), standing)
+    }
+  }
+
+  private func refusal(
+    of client: Client, _ policy: Policy, wait seconds: Int, _ standing: Standing
+  ) -> Problem {
+    var problem = Problem(
+      .quotaExceeded,
+      "The policy “\(policy.rawValue)” of \(client.owner), \(policies.quota(client, policy)), is used "
+        + "up. Come back in \(seconds) \(seconds == 1 ? "second" : "seconds").",
+      fields: ["Retry-After": FieldValue(seconds)])
+    problem.violatedPolicies = [policy.rawValue]
+    // What refuses is what is told, with the instant of Retry-After.
+    let left = standing.policy == policy ? standing.remaining : 0
+    tell(client, policy, left: left, reset: seconds, in: &problem.fields)
+    return problem
+  }
+
+  /// Gives back what was taken: it was not used.
+  func refund(_ charge: Charge, at clock: Clock) {
+    _ = limiter?.refund(charge.client, Amount(tokens: charge.cost), now: clock().nanoseconds)
+  }
+
+  /// Gives back what the answer did not need, and tells the client how it stands, unless others may
+  /// be given the same answer.
+  ///
+  /// - Parameter isShed: the request was refused because this service cannot answer now.
+  func settle(_ charge: Charge, isShed: Bool, in response: inout Response, at clock: Clock) {
+    var standing = charge.standing
+    let quarters = isShed ? charge.cost * 4 : response.status == 304 ? charge.cost * 3 : 0
+    if quarters > 0, let limiter {
+      standing = limiter.refund(
+        charge.client, Amount(quarters: Int64(quarters)), now: clock().nanoseconds)
+    }
+    let isShared =
+      [200, 304].contains(response.status)
+      && response.fields.first(of: "Cache-Control")?.text.hasPrefix("public") == true
+    if isShared { return }
+    tell(
+      charge.client, standing.policy, left: standing.remaining,
+      reset: Int(Standing.seconds(standing.reset)), in: &response.fields)
+  }
+
+  /// Structured Fields (RFC 9651) after draft-ietf-httpapi-ratelimit-headers.
+  private func tell(
+    _ client: Client, _ policy: Policy, left: Int, reset: Int, in fields: inout ResponseFields
+  ) {
+    fields.append("RateLimit", "\"\(policy.rawValue)\";r=\(left);t=\(reset)")
+    fields.append("RateLimit-Policy", policies.field(client))
+  }
+}
+
+/// The policies as they were configured, for people and for programs.
+private struct Policies: Sendable {
+  private let settings: RateLimitSettings
+  private let address: FieldValue
+  private let key: FieldValue
+  private let credential: FieldValue
+
+  init(_ settings: RateLimitSettings) {
+    self.settings = settings
+    func field(_ limits: RateLimitSettings.Limits) -> FieldValue {
+      let policies = [(Policy.burst, limits.burst), (.sustained, limits.sustained)].map {
+        "\"\($0.rawValue)\";q=\($1.tokens);w=\($1.seconds)"
+      }
+      return FieldValue(policies.joined(separator: ", "))
+    }
+    address = field(settings.address)
+    key = field(settings.key)
+    credential = field(settings.credential)
+  }
+
+  func field(_ client: Client) -> FieldValue {
+    switch client.kind {
+    case .address: address
+    case .account: key
+    case .credential: credential
+    }
+  }
+
+  /// `1000 in 60 seconds`.
+  func quota(_ client: Client, _ policy: Policy) -> String {
+    let limits =
+      switch client.kind {
+      case .address: settings.address
+      case .account: settings.key
+      case .credential: settings.credential
+      }
+    let quota = policy == .burst ? limits.burst : limits.sustained
+    return "\(quota.tokens) in \(quota.seconds) seconds"
+  }
+}
+
+extension Client {
+  /// Whoever sends no key.
+  static func address(_ address: NetworkAddress) -> Client { .address(address.high, address.low) }
+
+  /// Whoever sends a key that is not known to be good.
+  static func credential(_ address: NetworkAddress) -> Client {
+    .credential(address.high, address.low)
+  }
+
+  /// Whoever sends a good key.
+  static func account(_ principal: Principal) -> Client {
+    .account(principal.number.high, principal.number.low)
+  }
+
+  fileprivate var owner: String {
+    switch kind {
+    case .account: "your key"
+    case .address: "your address"
+    case .credential: "your address for keys that are not good"
+    }
+  }
+}
+
+extension RateLimitSettings {
+  /// As the buckets want it.
+  var classes: ClassLimits {
+    func quota(_ quota: Quota) -> RateLimits.Quota {
+      guard let made = RateLimits.Quota(tokens: quota.tokens, seconds: quota.seconds) else {
+        preconditionFailure("a setting has been read and is out of range")
+      }
+      return made
+    }
+    func limits(_ limits: Limits) -> RateLimits.Limits {
+      RateLimits.Limits(burst: quota(limits.burst), sustained: quota(limits.sustained))
+    }
+    return ClassLimits(
+      address: limits(address), credential: limits(credential), account: limits(key))
+  }
+}
