@@ -52,6 +52,7 @@ package struct Route: Sendable {
     /// One thing, or anything else that is small.
     case item = 1
     case list = 2
+    /// A list of what words are found in.
     case search = 4
     case write = 5
   }
@@ -79,10 +80,11 @@ package struct Route: Sendable {
       .map(String.init)
   }
 
-  /// What this request takes: a list that is searched takes more.
+  /// What a request costs: words to be found make a search of a list.
   func cost(of head: RequestHead) -> Cost {
-    let searches = parameters.contains("q") && head.target.query.contains { $0.name == "q" }
-    return searches ? .search : cost
+    let isSearch =
+      cost == .list && parameters.contains("q") && head.target.query.contains { $0.name == "q" }
+    return isSearch ? .search : cost
   }
 
   /// The values of the template's variables, nil when the path is another.

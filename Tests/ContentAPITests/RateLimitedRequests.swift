@@ -231,6 +231,8 @@ import Testing
       try await expect(2, "HEAD /v1/tags", status: 200)
       try await expect(4, "GET /v1/posts?q=words", status: 200)
       try await expect(2, "GET /v1/projects?limit=0", status: 400)
+      try await expect(4, "GET /v1/posts?q=a", status: 200)
+      try await expect(2, "GET /v1/posts/a/related", status: 200)
       try await expect(5, "POST /v1/posts", type, status: 201)
       try await expect(5, "PUT /v1/posts/b", type, status: 201)
       try await expect(5, "POST /v1/posts", status: 415)
