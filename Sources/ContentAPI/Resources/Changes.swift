@@ -241,13 +241,14 @@ extension Changes {
         select e.kind, e.name, r.moved_at as changed_at,
           array[r.era::text, r.xid::text, r.type, r.slug, e.thing] as place
         from (
+          -- The target by subselects: joined, it would hide that the index has the order.
           select r.*, case when r.due_at <= colophon.clock() then greatest(r.changed_at, r.due_at)
             else r.changed_at end as moved_at
-          from target t, colophon.changes r
+          from colophon.changes r
           where (r.era, r.xid, r.type, r.slug) >= ($11::integer, $12::xid8, $13::text, $14::text)
-            and (r.era, r.xid) < (t.era, pg_snapshot_xmax(t.snapshot))
+            and (r.era, r.xid) < ((select t.era from target t), pg_snapshot_xmax((select t.snapshot from target t)))
             and (r.era > $9::integer or not pg_visible_in_snapshot(r.xid, $10::pg_snapshot))
-            and (r.era < t.era or pg_visible_in_snapshot(r.xid, t.snapshot))
+            and (r.era < (select t.era from target t) or pg_visible_in_snapshot(r.xid, (select t.snapshot from target t)))
             -- What comes out by itself is told below, unless it was committed when its time had
             -- been told already.
             and (r.due_at is null or (r.due_at, r.slug) <= (colophon.instant($5::bigint), $6::text)
@@ -257,8 +258,8 @@ extension Changes {
               select true from colophon.changes l
               where l.type = r.type and l.slug = r.slug and (l.era, l.xid) > (r.era, r.xid)
                 and (l.era > $9::integer or not pg_visible_in_snapshot(l.xid, $10::pg_snapshot))
-                and (l.era < t.era
-                  or (l.era = t.era and pg_visible_in_snapshot(l.xid, t.snapshot)))
+                and (l.era < (select t.era from target t)
+                  or (l.era = (select t.era from target t) and pg_visible_in_snapshot(l.xid, (select t.snapshot from target t))))
               limit 1) is null
             and \(mayBeTold)
           order by r.era, r.xid, r.type, r.slug
