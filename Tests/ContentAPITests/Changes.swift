@@ -281,7 +281,7 @@ import Testing
       _ = try await site.send("PATCH", "/v1/tags/t", #"{"slug":"x"}"#)
       for index in mirrors.indices {
         let told = try await news(site, &mirrors[index])
-        // The posts, both tags, and the profile, as the posts have come out since they were written.
+        // The posts, both tags, and the profile, as posts have come out since they were written.
         #expect(told.count == 26 && Set(told).count == 26, "\(mirrors[index].limit)")
       }
       // While one reads page by page, the rest moves on.
