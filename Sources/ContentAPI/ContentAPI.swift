@@ -122,7 +122,9 @@ package struct ContentAPI: Responder {
       readsNothing: true, writes: nil, cost: .free
     ) { try await $0.subscriptions.unsubscribe($1) },
 
-    Route(.get, "/v1/changes", parameters: ["since", "limit"]) { try await $0.changes.list($1) },
+    Route(.get, "/v1/changes", parameters: ["since", "limit"], cost: .list) {
+      try await $0.changes.list($1)
+    },
     Route(.get, "/v1/idempotency/{key}", access: .principal) { try await $0.outcomes.show($1) },
     Route(.get, "/openapi.yaml", writes: .yaml) { _, call in try Contract.show(call) },
   ]
