@@ -214,8 +214,8 @@ create index search_by_language on colophon.search (language);
 
 -- Keeps `search` in step with the post in the post's own statement, whichever statement and program
 -- that is, under the post's row lock. Whatever PostgreSQL has against a text, the post is stored:
--- then its row is an old one. It runs with the rights of the owner, as a program may be writing that
--- has not been given any on `search` yet.
+-- then its row is an old one. It runs with the rights of the owner, as a program may be writing
+-- that has not been given any on `search` yet.
 create function colophon.index_post() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
