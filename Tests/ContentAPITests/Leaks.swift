@@ -7,8 +7,8 @@ import Testing
 @Suite struct Leaks {
   /// Stands in everything that only few may see.
   private static let secret = "quagmire"
-  /// A post that was never out, one that comes out, one in the trash; a tag that only they have; and
-  /// a public post whose first version was never out.
+  /// A post that was never out, one that comes out, one in the trash; a tag that only they have;
+  /// and a public post whose first version was never out.
   private static let slugs = ["draft", "later", "binned", secret, "edited"]
   private static let hidden = ["draft", "later", "binned"]
   /// After the tokens that have expired by then.

@@ -1,5 +1,5 @@
--- From version 2 to version 3: compression, newsletter sign-up with its mail, revisions and previews
--- of posts. A program of version 2 knows none of this and goes on working beside it.
+-- From version 2 to version 3: compression, newsletter sign-up with its mail, revisions and
+-- previews of posts. A program of version 2 knows none of this and goes on working beside it.
 
 -- Where this PostgreSQL was built with LZ4, long texts are compressed by it: several times faster
 -- than its own method for a few bytes more, at every write and at every read.
