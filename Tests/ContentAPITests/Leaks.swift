@@ -7,8 +7,8 @@ import Testing
 @Suite struct Leaks {
   /// Stands in everything that only few may see.
   private static let secret = "quagmire"
-  /// A post that was never out, one that comes out, one in the trash; a tag that only they have; and
-  /// a public post whose first version was never out.
+  /// A post that was never out, one that comes out, one in the trash; a tag that only they have;
+  /// and a public post whose first version was never out.
   private static let slugs = ["draft", "later", "binned", secret, "edited"]
   private static let hidden = ["draft", "later", "binned"]
   /// After the tokens that have expired by then.
@@ -152,10 +152,12 @@ import Testing
     for request in requests {
       let answer = try await site.send(
         request.line, request.lines + ["X-Request-Id: r"], body: Array(request.body.utf8))
-      let fields = answer.fields.filter { $0.name != "RateLimit" }
+      // How far the feed of changes has got is counted in transactions, of whatever kind.
+      let isFeed = request.line.contains(" /v1/changes")
+      let fields = answer.fields.filter { $0.name != "RateLimit" && !(isFeed && $0.name == "ETag") }
         .map { $0.name + ": " + $0.value + "\n" }
-      answers.append(
-        Seen(status: answer.status, text: fields.joined() + "\n" + answer.text))
+      let text = isFeed ? answer.text.replacing(/"next_cursor":"[^"]*"/, with: "") : answer.text
+      answers.append(Seen(status: answer.status, text: fields.joined() + "\n" + text))
     }
     return answers
   }
