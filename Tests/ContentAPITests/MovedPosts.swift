@@ -32,6 +32,11 @@ import Testing
       let revisions = try await site.get("/v1/posts/b/revisions?limit=2", site.authorized)
       #expect(revisions["Location"] == "https://api.example.com/v1/posts/d/revisions?limit=2")
       #expect(try await site.get("/v1/posts/a/revisions").status == 401)
+      let related = try await site.get("/v1/posts/a/related?limit=2")
+      #expect(related["Location"] == "https://api.example.com/v1/posts/d/related?limit=2")
+      let adjacent = try await site.get("/v1/posts/b/adjacent")
+      #expect(adjacent.status == 301)
+      #expect(adjacent["Location"] == "https://api.example.com/v1/posts/d/adjacent")
       // Writes do not follow.
       #expect(try await site.patch("a", "{}").status == 404)
       #expect(try await site.restore("a", version: 1).status == 404)

@@ -13,8 +13,11 @@ extension Posts {
     let limit = query.integer("limit", in: 1...100, standard: 20)
     try query.finish()
     // All posts of all its tags are looked at, and a tag may be on any number of them.
-    let rows = try await pool.query(
-      Call(Self.related, try start(call) + [.integer(limit)]), deadline: .now() + Self.patience)
+    let related = Call(Self.related, try start(call) + [.integer(limit)])
+    let (rows, elsewhere) = try await find(call, query) {
+      try await pool.query(related, deadline: .now() + Self.patience)
+    }
+    if let elsewhere { return elsewhere }
     return try neighbours(rows, call) { data in
       guard let total = rows.integer(0, 4) else { throw UnexpectedRows() }
       var json = JSONWriter(capacity: data.count + 128)
@@ -40,9 +43,24 @@ extension Posts {
   // GET /v1/posts/{slug}/adjacent
 
   func adjacent(_ call: RouteCall) async throws -> Response {
-    let rows = try await pool.read(
-      Call(Self.adjacent, try start(call)), deadline: .now() + Self.patience)
-    return try neighbours(rows, call) { $0 }
+    let query = Query(call.head.target, allows: call.route.parameters)
+    let adjacent = Call(Self.adjacent, try start(call))
+    let (rows, elsewhere) = try await find(call, query) {
+      try await pool.read(adjacent, deadline: .now() + Self.patience)
+    }
+    return try elsewhere ?? neighbours(rows, call) { $0 }
+  }
+
+  /// The one row of a post's neighbours, or the answer that leads to where the post is now.
+  private func find(
+    _ call: RouteCall, _ query: Query, _ read: () async throws -> Rows
+  ) async throws -> (Rows, Response?) {
+    for _ in 0..<2 {
+      let rows = try await read()
+      if rows.count == 1 { return (rows, nil) }
+      if let elsewhere = try await moved(call, query) { return (rows, elsewhere) }
+    }
+    throw Self.notFound
   }
 
   /// $1 and $2 of both statements: the slug, and whether the post may be one that is not public.
@@ -56,7 +74,6 @@ extension Posts {
   private func neighbours(
     _ rows: Rows, _ call: RouteCall, _ body: ([UInt8]) throws -> [UInt8]
   ) throws -> Response {
-    guard rows.count == 1 else { throw Self.notFound }
     guard let json = rows.bytes(0, 0), let tag = rows.text(0, 1).flatMap({ EntityTag(opaque: $0) }),
       let isPublic = rows.boolean(0, 2)
     else { throw UnexpectedRows() }
