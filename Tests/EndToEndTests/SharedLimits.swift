@@ -151,6 +151,7 @@ extension TheProgram {
                 Double(admissions.count(from: start, to: inStep) - Self.burst)
                 / (Double(inStep - start) / 1e9)
               note("three in step admit \(rate) in a second beyond the burst, of 20")
+              #expect(rate > 15)
 
               // The database ends, and each falls to its share.
               try await cluster.freeze()
@@ -160,7 +161,10 @@ extension TheProgram {
                   try await Self.allSay(
                     "rate_limit_share", Self.replicas, services, stage)
                 })
-              note("all on their share \(MonotonicInstant.now() - away) after the database stopped")
+              let fallen = MonotonicInstant.now() - away
+              note("all on their share \(fallen) after the database stopped")
+              // The promise is a second, here and below, on a machine that does nothing else.
+              #expect(fallen < .seconds(4))
               let alone = MonotonicInstant.now().nanoseconds
               let before = admissions.list.count
               #expect(await stage.comesToHold { admissions.list.count > before + 100 })
@@ -168,6 +172,7 @@ extension TheProgram {
               let shared =
                 Double(admissions.count(from: alone, to: apart)) / (Double(apart - alone) / 1e9)
               note("three on their share admit \(shared) in a second, of 20")
+              #expect((10...28).contains(shared), "neither open nor closed")
 
               try await cluster.thaw()
               let back = MonotonicInstant.now()
@@ -175,9 +180,25 @@ extension TheProgram {
                 try await stage.comesToHold {
                   try await Self.allSay("rate_limit_share", 1, services, stage)
                 })
-              note("all in step \(MonotonicInstant.now() - back) after the database was back")
+              let took = MonotonicInstant.now() - back
+              note("all in step \(took) after the database was back")
+              #expect(took < .seconds(5))
               let after = admissions.list.count
               #expect(await stage.comesToHold { admissions.list.count > after + 100 })
+
+              // A crash loses what clients owe. Everybody brings what it knows, and is careful for
+              // four seconds.
+              try await cluster.restart(.immediate)
+              let crashed = MonotonicInstant.now()
+              for share in [Self.replicas, 1] {
+                #expect(
+                  try await stage.comesToHold {
+                    try await Self.allSay("rate_limit_share", share, services, stage)
+                  })
+              }
+              note("all in step \(MonotonicInstant.now() - crashed) after a crash of the database")
+              let last = admissions.list.count
+              #expect(await stage.comesToHold { admissions.list.count > last + 60 })
             }
             let outcome: Result<Void, any Error>
             do { outcome = .success(try await events()) } catch { outcome = .failure(error) }

@@ -58,8 +58,12 @@ package actor LimitReporter: LoopBound {
     var tidyDue = MonotonicInstant.now() + Self.tidying
     while !isEnding {
       if .now() >= due || (isInTouch && limiter.isReportUrgent) {
-        due = .now() + .milliseconds(.random(in: 200...300))
+        let begun = MonotonicInstant.now()
         await report()
+        // Without a connection a report costs nothing and fails at once: the first one that can be
+        // carried out should not be late.
+        let pause = isInTouch ? 200...300 : 50...100
+        due = begun + .milliseconds(.random(in: pause))
         noteReplicas()
       }
       if .now() >= tidyDue {
