@@ -35,7 +35,7 @@ let package = Package(
     target("HTTP", "EventLoop"),
     target("Postgres", "EventLoop", "CLibpq"),
     target("JSON"),
-    target("RateLimits"),
+    target("RateLimits", "EventLoop"),
     target("Assets", "CAssets"),
     target("ContentAPI", "HTTP", "Postgres", "JSON", "RateLimits", "Assets", "EventLoop"),
     target("LocalPostgres", "EventLoop", "Postgres"),

@@ -187,7 +187,7 @@ package struct ContentAPI: Responder {
     + Newsletter.statements + Changes.statements
     + Subscriptions.statements + VerifiedKeys.statements + Claim.statements
     + WriteOutcomes.statements + KeyReaper.statements + Outbox.statements
-    + SearchIndex.statements
+    + SearchIndex.statements + LimitLedger.statements
 
   /// The straight line that every request takes.
   package func respond(to request: Request) async -> Response {
@@ -396,6 +396,9 @@ extension Route {
 package enum LogEvent: Sendable {
   /// A fault of ours; the text is for the log alone.
   case internalError(request: String, String)
+  /// With so many replicas a client may find more than a second burst: the name of a policy and its
+  /// class.
+  case looseLimit(String, replicas: Int)
 }
 
 /// Names requests: the client's own name when it is sane, else one of ours.

@@ -11,19 +11,23 @@ package struct PrivateAPI: Responder {
   private let pools: [Pool]
   private let draining: Draining
   private let inFlight: KeysInFlight
+  private let limits: ClientLimits
   private let mails: MailCounts?
 
   /// - Parameters:
   ///   - pools: of all loops; the service is ready when each of them can be used.
   ///   - draining: set by whoever ends the service.
   ///   - inFlight: what counts the writes of this process.
+  ///   - limits: of the process; it is ready when it knows with whom it shares them.
   ///   - mails: what counts its mails; nil where none can leave.
   package init(
-    pools: [Pool], draining: Draining, inFlight: KeysInFlight, mails: MailCounts? = nil
+    pools: [Pool], draining: Draining, inFlight: KeysInFlight,
+    limits: ClientLimits = .none, mails: MailCounts? = nil
   ) {
     self.pools = pools
     self.draining = draining
     self.inFlight = inFlight
+    self.limits = limits
     self.mails = mails
   }
 
@@ -42,12 +46,14 @@ package struct PrivateAPI: Responder {
           reasons.append("database unavailable")
         }
       }
+      if !limits.isReady { reasons.append("other replicas unknown") }
       return reasons.isEmpty
         ? Self.answer(200, "ready")
         : Self.answer(503, "not ready", reasons: reasons, fields: ["Retry-After": "1"])
     case "/metrics":
       var metrics = Metrics()
       inFlight.describe(in: &metrics)
+      limits.describe(in: &metrics)
       mails?.describe(in: &metrics)
       return Response(
         status: 200,

@@ -1,7 +1,8 @@
 package import EventLoop
 
-/// When to try to connect again: never sooner than a second after the last attempt, and with full
-/// jitter on top, so that many clients of a server that comes back do not come back together.
+/// When to try to connect again: never sooner than a second after the last attempt, or whatever else
+/// the floor is, and with full jitter on top, so that many clients of a server that comes back do
+/// not come back together.
 package struct Backoff: Sendable, Equatable {
   /// The least time between two attempts.
   package static let floor = Duration.seconds(1)
@@ -12,7 +13,14 @@ package struct Backoff: Sendable, Equatable {
   /// Attempts that failed since one succeeded.
   package private(set) var failures = 0
 
-  package init() {}
+  private let least: Duration
+  private let most: Duration
+
+  /// With other bounds than those of the pools of requests.
+  package init(floor: Duration = Self.floor, ceiling: Duration = Self.ceiling) {
+    least = floor
+    most = ceiling
+  }
 
   package mutating func succeeded() { failures = 0 }
 
@@ -23,7 +31,12 @@ package struct Backoff: Sendable, Equatable {
   ) -> MonotonicInstant {
     let doublings = min(failures, 3)
     failures += 1
-    let reach = min(Self.ceiling, Self.first * (1 << doublings))
-    return max(now, attempt + Self.floor) + reach * min(max(chance, 0), 1)
+    let reach = min(most, Self.first * (1 << doublings))
+    return soon(after: attempt, now: now) + reach * min(max(chance, 0), 1)
+  }
+
+  /// The soonest.
+  func soon(after attempt: MonotonicInstant, now: MonotonicInstant) -> MonotonicInstant {
+    max(now, attempt + least)
   }
 }

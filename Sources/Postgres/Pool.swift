@@ -18,7 +18,7 @@ package actor Pool: LoopBound {
     var lastAttempt = MonotonicInstant(nanoseconds: 0)
     /// Not to be tried before.
     var due = MonotonicInstant(nanoseconds: 0)
-    var backoff = Backoff()
+    var backoff: Backoff
     /// What a connection of its own is given to.
     var tenancy: Tenancy?
   }
@@ -43,7 +43,7 @@ package actor Pool: LoopBound {
   private var closers: [Waiter<Void>] = []
 
   // How a whole outage is sat out, and where the next connect begins.
-  private var outageBackoff = Backoff()
+  private var outageBackoff: Backoff
   private var nextAttempt = MonotonicInstant(nanoseconds: 0)
   private var bestCandidate = 0
 
@@ -79,8 +79,9 @@ package actor Pool: LoopBound {
       (.write, settings.writeConnections),
     ]
     slots = counts.flatMap { role, count in
-      (0..<max(1, count)).map { _ in Slot(role: role) }
+      (0..<max(0, count)).map { _ in Slot(role: role, backoff: settings.backoff) }
     }
+    outageBackoff = settings.backoff
     admissions = [
       .read: Admission(limit: settings.readLimit, lanes: settings.readConnections),
       .query: Admission(limit: settings.queryLimit, lanes: settings.queryConnections),
@@ -289,7 +290,7 @@ package actor Pool: LoopBound {
   }
 
   private func soon(after attempt: MonotonicInstant, _ now: MonotonicInstant) -> MonotonicInstant {
-    max(now, attempt + Backoff.floor) + .milliseconds(.random(in: 0...100))
+    settings.backoff.soon(after: attempt, now: now) + .milliseconds(.random(in: 0...100))
   }
 
   private func failLines(_ reason: String) {

@@ -1,4 +1,5 @@
-/// The size and the patience of a pool. The defaults are for one loop.
+/// The size and the patience of a pool. The defaults are for one loop. A class that is never called
+/// may have no connection.
 package struct PoolSettings: Sendable {
   package var session = SessionSettings()
   /// Connections that share all short reads; 2–4.
@@ -13,6 +14,8 @@ package struct PoolSettings: Sendable {
   package var writeLimit = 128
   /// For one attempt; with several hosts each gets its share, but not less than a second.
   package var connectLimit = Duration.seconds(3)
+  /// When to connect again.
+  package var backoff = Backoff()
   /// A read connection that has been silent so long with calls outstanding counts as stalled: it
   /// gets no more, and when all are, the pool is not ready.
   package var stallLimit = Duration.milliseconds(1500)

@@ -1,13 +1,13 @@
 /// SipHash-1-3 (Aumasson and Bernstein) of a client: whoever does not know the seed cannot choose
 /// addresses that fall together.
-struct KeyedHash: Sendable {
+package struct KeyedHash: Sendable {
   private let seed: (UInt64, UInt64)
 
-  init(seed: (UInt64, UInt64)) {
+  package init(seed: (UInt64, UInt64)) {
     self.seed = seed
   }
 
-  func callAsFunction(_ client: Client) -> UInt64 {
+  package func callAsFunction(_ client: Client) -> UInt64 {
     var v0 = seed.0 ^ 0x736f_6d65_7073_6575
     var v1 = seed.1 ^ 0x646f_7261_6e64_6f6d
     var v2 = seed.0 ^ 0x6c79_6765_6e65_7261

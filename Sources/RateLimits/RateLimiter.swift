@@ -1,3 +1,4 @@
+import EventLoop
 import Synchronization
 
 /// Who may go on: the buckets of all clients, called from every loop.
@@ -7,10 +8,10 @@ import Synchronization
 /// have parts of their own: no number of addresses takes room from them. Memory is below 4 MiB from
 /// the start and stays there.
 package final class RateLimiter: Sendable {
-  private let addresses: InlineArray<16, Mutex<BucketTable>>
-  private let accounts: InlineArray<16, Mutex<BucketTable>>
+  private let addresses: InlineArray<16, Locked<BucketTable>>
+  private let accounts: InlineArray<16, Locked<BucketTable>>
   private let hash: KeyedHash
-  private let link: Mutex<Link>
+  private let link: Locked<Link>
   private let urgent = Atomic(false)
 
   /// What one report needs from its beginning to its end.
@@ -33,13 +34,13 @@ package final class RateLimiter: Sendable {
   ) {
     hash = KeyedHash(seed: seed)
     addresses = InlineArray { _ in
-      Mutex(BucketTable(sets: 512, width: 512, limits: limits, seed: seed))
+      Locked(BucketTable(sets: 512, width: 512, limits: limits, seed: seed))
     }
     accounts = InlineArray { _ in
-      Mutex(BucketTable(sets: 64, width: 64, limits: limits, seed: seed))
+      Locked(BucketTable(sets: 64, width: 64, limits: limits, seed: seed))
     }
     let replica = replica.map { Replica(id: $0, reportInterval: reportInterval) }
-    link = Mutex(Link(replica: replica))
+    link = Locked(Link(replica: replica))
     if let replica { obey(replica.regime) }
   }
 
@@ -87,6 +88,9 @@ package final class RateLimiter: Sendable {
 extension RateLimiter {
   /// Whether it is known with whom the limits are shared.
   package var isReady: Bool { link.withLock { $0.replica?.isReady ?? true } }
+
+  /// By what rule it admits now.
+  package var regime: Regime { link.withLock { $0.replica?.regime ?? .alone } }
 
   /// Whether the next report should not wait for its time: a client has come near to U, or the
   /// others wait for word of this replica.

@@ -24,7 +24,7 @@ package struct Regime: Sendable, Equatable {
     reportInterval: 250_000_000)
 
   /// By how much a token weighs now.
-  func shares(now: Int64) -> Int64 { now < inStepUntil ? 1 : replicas }
+  package func shares(now: Int64) -> Int64 { now < inStepUntil ? 1 : replicas }
 
   /// The absence that matters now, by its number and the instant from which on what it takes may
   /// grow: that which lasts, or the last one until it is in step again.

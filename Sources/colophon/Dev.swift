@@ -72,7 +72,7 @@ struct Dev {
     await connection.close()
 
     let service = try await Service.start(
-      configuration, databaseURL: url, mail: .shown(Self.show), on: loop)
+      configuration, databaseURL: url, mail: .shown(Self.show), isAlone: true, on: loop)
     try await addSamples(to: service.contentAPI, key: key, in: cluster.dataFolder)
     return (key, service)
   }

@@ -13,6 +13,10 @@ final class Log: Sendable {
   func write(_ event: LogEvent) {
     switch event {
     case .internalError(let request, let text): write("error: request \(request): \(text)")
+    case .looseLimit(let policy, let replicas):
+      write(
+        "rate limits: the \(policy) is too small for \(replicas) replicas, which may admit more than "
+          + "twice as much at once; enlarge it in COLOPHON_RATE_LIMITS")
     }
   }
 

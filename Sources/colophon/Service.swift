@@ -17,13 +17,17 @@ struct Service {
   private let pools: [Pool]
   private let draining: Draining
   private let mail: MailWorker?
+  private let limits: ClientLimits
+  private let reporter: LimitReporter?
   private let loop: EventLoop
 
   /// Starts everything; returns when requests are answered and the database answers too. `first` is
   /// the loop of the calling thread. Without a way for mail to leave by, it waits.
+  ///
+  /// - Parameter isAlone: no other process serves the same database.
   static func start(
     _ configuration: Configuration, databaseURL: String, mail: MailTransport?,
-    on first: EventLoop
+    isAlone: Bool = false, on first: EventLoop
   ) async throws -> Service {
     let loops = try startLoops(besides: first)
     let draining = Draining()
@@ -32,7 +36,9 @@ struct Service {
     let inFlight = KeysInFlight()
     let mailCounts = mail == nil ? nil : MailCounts()
     let knownKeys = KnownKeys()
-    let limits = ClientLimits(configuration.rateLimits, proxies: configuration.proxies)
+    let limits = ClientLimits(
+      configuration.rateLimits, proxies: configuration.proxies, areShared: !isAlone)
+    let reporter = LimitReporter(limits, conninfo: databaseURL, loop: first) { log.write($0) }
     var pools: [Pool] = []
     var contentAPIs: [ObjectIdentifier: ContentAPI] = [:]
     for loop in loops {
@@ -55,7 +61,9 @@ struct Service {
       privateServer = try await Server.start(
         on: configuration.privateListen, loops: [loops[0]]
       ) { _ in
-        PrivateAPI(pools: pools, draining: draining, inFlight: inFlight, mails: mailCounts)
+        PrivateAPI(
+          pools: pools, draining: draining, inFlight: inFlight, limits: limits,
+          mails: mailCounts)
       }
       server = try await Server.start(on: configuration.listen, loops: loops) {
         apis[ObjectIdentifier($0)]!
@@ -64,6 +72,7 @@ struct Service {
       guard error.code == EADDRINUSE else { throw error }
       throw Failure("\(error.call): the address is taken; stop who has it or choose another port")
     }
+    if let reporter { Task.immediate(executorPreference: first) { await reporter.run() } }
     let reaper = KeyReaper(pool: pools[0])
     Task.immediate(executorPreference: first) { await reaper.run() }
     let searchIndex = SearchIndex(pool: pools[0])
@@ -85,7 +94,8 @@ struct Service {
         pool: pools[0], publicURL: configuration.publicURL ?? "", loop: loops[0],
         requestIDs: requestIDs, inFlight: inFlight
       ) { log.write($0) }, server: server,
-      privateServer: privateServer, pools: pools, draining: draining, mail: worker, loop: first)
+      privateServer: privateServer, pools: pools, draining: draining, mail: worker,
+      limits: limits, reporter: reporter, loop: first)
     guard await service.isReady(within: .seconds(30)) else {
       throw Failure("the database did not become ready within 30 seconds")
     }
@@ -107,7 +117,7 @@ struct Service {
   private func isReady(within patience: Duration) async -> Bool {
     let deadline = MonotonicInstant.now() + patience
     while MonotonicInstant.now() < deadline {
-      var ready = true
+      var ready = limits.isReady
       for pool in pools { if case .unavailable = await pool.readiness { ready = false } }
       if ready { return true }
       await loop.sleep(for: .milliseconds(5))
@@ -129,6 +139,8 @@ struct Service {
     async let mailsLeft: Void? = mail?.finish(by: end)
     await server.drain(within: bound)
     _ = await mailsLeft
+    // As long as requests were answered, the others had to hear of them.
+    await reporter?.finish(by: max(end, .now() + .seconds(1)))
     await closePools(by: end)
     await privateServer.close()
   }

@@ -1,6 +1,6 @@
 -- From version 2 to version 3: compression, newsletter sign-up with its mail, search, the feed of
--- changes, revisions and previews of posts. A program of version 2 knows none of this and goes on
--- working beside it; what it writes is found and in the feed too.
+-- changes, revisions and previews of posts, rate limits over several servers. A program of version
+-- 2 knows none of this and goes on working beside it; what it writes is found and in the feed too.
 
 -- Where this PostgreSQL was built with LZ4, long texts are compressed by it: several times faster
 -- than its own method for a few bytes more, at every write and at every read.
@@ -560,5 +560,52 @@ create table colophon.previews (
 create index previews_of_post on colophon.previews (post_id, expires_at);
 -- What has expired.
 create index previews_by_expiry on colophon.previews (expires_at);
+
+
+-- Rate limits over several servers ------------------------------------------------------------
+
+-- What servers on one database tell each other, several times a second: that they are there, and
+-- what their clients have taken. No request reads or waits for any of this, and nothing else refers
+-- to it.
+--
+-- Locks of a report, in this order and with nothing else in its transaction: the advisory lock
+-- `colophon.rate_limits`, by servers that come or go; the bucket with key 0; the server's own row;
+-- buckets by key. Whoever tidies up waits for no row.
+
+-- The servers, each under a random number that it chose when it started. Logged, so that time does
+-- not go back when the server of the database crashes: the row with the latest time is never
+-- deleted, at most given the id 0, which is nobody's.
+create table colophon.rate_limit_replicas (
+  id bigint primary key,
+  -- Nanoseconds of a clock that all servers bring forward and nobody sets.
+  time bigint not null,
+  -- What the database's own clock said then.
+  wall timestamptz not null,
+  -- No client has taken more behind the others' backs than it may.
+  settled boolean not null,
+  -- With whom it reckons, in one number.
+  view bigint not null
+) with (fillfactor = 50);
+
+-- When the buckets of clients are full again, in the same nanoseconds. A client is a keyed hash:
+-- addresses are kept nowhere. Rows of full buckets may be deleted at any time. Unlogged: nothing
+-- of it gets into the log or to a standby, and after a crash it is empty; then the row with key 0,
+-- whose `burst` is random, is another, and every server brings again what it knows.
+create unlogged table colophon.rate_limit_buckets (
+  key bigint primary key,
+  burst bigint not null,
+  sustained bigint not null
+) with (fillfactor = 50);
+
+-- The key of that hash, the same for all servers, made once.
+create table colophon.rate_limit_secret (
+  one boolean primary key default true,
+  secret bytea not null default
+    substring(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())) for 16),
+  constraint rate_limit_secret_one check (one),
+  constraint rate_limit_secret_size check (length(secret) = 16)
+);
+
+insert into colophon.rate_limit_secret default values;
 
 update colophon.schema_version set version = 3;

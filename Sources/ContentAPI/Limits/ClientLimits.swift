@@ -1,6 +1,7 @@
 import EventLoop
 import HTTP
 package import RateLimits
+import Synchronization
 
 /// Whether there is quota for a request, and what its client is told of it.
 ///
@@ -9,15 +10,34 @@ package import RateLimits
 package struct ClientLimits: Sendable {
   /// What counts; nil without limits.
   package let limiter: RateLimiter?
+  /// As they were configured; nil without limits.
+  let settings: RateLimitSettings?
+  /// A random number, the name of this process among those that share the limits; nil without
+  /// others.
+  let replica: UInt64?
+  private let counts = Counts()
   private let policies: Policies
   private let proxies: TrustedProxies
 
-  /// - Parameter settings: nil when there are no limits.
-  package init(_ settings: RateLimitSettings?, proxies: TrustedProxies = TrustedProxies()) {
-    limiter = settings.map { settings in
-      let random = RandomBytes.make(16).map { UInt64($0) }
-      let seed = (random[..<8].reduce(0) { $0 << 8 | $1 }, random[8...].reduce(0) { $0 << 8 | $1 })
-      return RateLimiter(settings.classes, seed: seed)
+  private final class Counts: Sendable {
+    let admitted = Atomic(0)
+    let refused = Atomic(0)
+  }
+
+  /// - Parameters:
+  ///   - settings: nil when there are no limits.
+  ///   - areShared: whether other processes on the same database keep them too; then a
+  ///     `LimitReporter` has to run.
+  package init(
+    _ settings: RateLimitSettings?, proxies: TrustedProxies = TrustedProxies(),
+    areShared: Bool = false
+  ) {
+    func random() -> UInt64 { RandomBytes.make(8).reduce(0) { $0 << 8 | UInt64($1) } }
+    let replica = areShared && settings != nil ? max(1, random()) : nil
+    self.replica = replica
+    self.settings = settings
+    limiter = settings.map {
+      RateLimiter($0.classes, seed: (random(), random()), replica: replica)
     }
     policies = Policies(settings ?? RateLimitSettings())
     self.proxies = proxies
@@ -49,8 +69,11 @@ package struct ClientLimits: Sendable {
   func admit(_ client: Client, cost: Int, at clock: Clock) throws(Problem) -> Charge? {
     guard let limiter, cost > 0 else { return nil }
     switch limiter.admit(client, cost: Amount(tokens: cost), now: clock().nanoseconds) {
-    case .admitted(let standing): return Charge(client: client, cost: cost, standing: standing)
+    case .admitted(let standing):
+      counts.admitted.add(1, ordering: .relaxed)
+      return Charge(client: client, cost: cost, standing: standing)
     case .refused(let policy, let wait, let standing):
+      counts.refused.add(1, ordering: .relaxed)
       throw refusal(of: client, policy, wait: Int(Standing.seconds(wait)), standing)
     }
   }
@@ -118,6 +141,29 @@ package struct ClientLimits: Sendable {
   ) {
     fields.append("RateLimit", "\"\(policy.rawValue)\";r=\(left);t=\(reset)")
     fields.append("RateLimit-Policy", policies.field(client))
+  }
+}
+
+extension ClientLimits {
+  /// Whether it is known with whom the limits are shared.
+  package var isReady: Bool { limiter?.isReady ?? true }
+
+  /// How the limits are kept, and what has become of requests by them; nothing without limits.
+  func describe(in metrics: inout Metrics) {
+    guard let limiter else { return }
+    let regime = limiter.regime
+    metrics.add(
+      .gauge, "rate_limit_replicas", Int(regime.replicas),
+      help: "Processes that share the rate limits, as far as this one knows.")
+    metrics.add(
+      .gauge, "rate_limit_share", Int(regime.shares(now: MonotonicInstant.now().nanoseconds)),
+      help: "1 while clients find the whole limits here, N while only an N-th of them.")
+    metrics.add(
+      .counter, "rate_limit_admitted_total", counts.admitted.load(ordering: .relaxed),
+      help: "Calls for which there was quota.")
+    metrics.add(
+      .counter, "rate_limit_refused_total", counts.refused.load(ordering: .relaxed),
+      help: "Calls for which there was none.")
   }
 }
 
@@ -201,16 +247,20 @@ extension Client {
 
 extension RateLimitSettings {
   /// As the buckets want it.
-  var classes: ClassLimits {
+  var classes: ClassLimits { ClassLimits { made(self[Class($0)]) } }
+
+  /// The limits of each class.
+  var limits: [(name: Class, limits: RateLimits.Limits)] {
+    Class.allCases.map { ($0, made(self[$0])) }
+  }
+
+  private func made(_ limits: Limits) -> RateLimits.Limits {
     func quota(_ quota: Quota) -> RateLimits.Quota {
       guard let made = RateLimits.Quota(tokens: quota.tokens, seconds: quota.seconds) else {
         preconditionFailure("a setting has been read and is out of range")
       }
       return made
     }
-    func limits(_ limits: Limits) -> RateLimits.Limits {
-      RateLimits.Limits(burst: quota(limits.burst), sustained: quota(limits.sustained))
-    }
-    return ClassLimits { limits(self[Class($0)]) }
+    return RateLimits.Limits(burst: quota(limits.burst), sustained: quota(limits.sustained))
   }
 }

@@ -42,7 +42,7 @@ package struct RateLimitSettings: Sendable, Equatable {
     }
   }
 
-  private var limits: [Class: Limits] = [
+  private var byClass: [Class: Limits] = [
     .address: Limits(burst: Quota(1_000, per: 60), sustained: Quota(5_000, per: 900)),
     .key: Limits(burst: Quota(3_000, per: 60), sustained: Quota(15_000, per: 900)),
     .credential: Limits(burst: Quota(250, per: 60), sustained: Quota(2_500, per: 3_600)),
@@ -54,10 +54,10 @@ package struct RateLimitSettings: Sendable, Equatable {
   /// The policies of a class.
   package subscript(_ name: Class) -> Limits {
     get {
-      guard let limits = limits[name] else { preconditionFailure("every class has its limits") }
+      guard let limits = byClass[name] else { preconditionFailure("every class has its limits") }
       return limits
     }
-    set { limits[name] = newValue }
+    set { byClass[name] = newValue }
   }
 
   /// What there is without the variable.
