@@ -196,10 +196,7 @@ package struct ContentAPI: Responder {
     var matched: Route?
     var charge: ClientLimits.Charge?
     var isShed = false
-    // What writes nothing needs no name.
-    let isRehearsal = request.head.isRehearsal
-    let key: Result<IdempotencyKey?, Problem> =
-      isRehearsal ? .success(nil) : request.head.idempotencyKey
+    let key = request.head.idempotencyKey
     do {
       let match = Result { try Self.match(request.head) }
       matched = try? match.get().0
@@ -207,12 +204,13 @@ package struct ContentAPI: Responder {
       let (route, variables) = try match.get()
       try Self.authorize(caller, for: route)
       try Self.check(request.head, against: route)
-      _ = try key.get()
+      let name = try key.get()
+      // What writes nothing needs no name, nor does what may not be kept.
+      let isRehearsal = request.head.isRehearsal
       let call = RouteCall(
         request: request, route: route, variables: variables, caller: caller, instance: id,
-        key: route.keepsAnswers ? try key.get() : nil, isRehearsal: isRehearsal,
-        inFlight: inFlight, waitingRoom: waitingRoom,
-        fingerprints: fingerprints)
+        key: route.keepsAnswers && !isRehearsal ? name : nil, isRehearsal: isRehearsal,
+        inFlight: inFlight, waitingRoom: waitingRoom, fingerprints: fingerprints)
       response = try await route.handler(self, call)
     } catch {
       let problem = Problem(any: error)
