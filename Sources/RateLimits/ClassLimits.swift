@@ -19,8 +19,10 @@ package struct ClassLimits: Sendable {
     private let ofParents: InlineArray<6, Int64>
 
     init(_ limits: ClassLimits, _ regime: Regime) {
-      own = InlineArray { regime.unreported(limits.own[$0]) }
-      ofParents = InlineArray { regime.unreported(limits.ofParents[$0]) }
+      own = InlineArray { regime.unreported(limits.own[$0], of: Client.Class.allCases[$0]) }
+      ofParents = InlineArray {
+        regime.unreported(limits.ofParents[$0], of: Client.Class.allCases[$0])
+      }
     }
 
     /// Quarters of tokens.

@@ -23,6 +23,14 @@ package struct Client: Sendable, Hashable {
       }
     }
 
+    /// What its dearest request costs, in tokens: a write or a bad key; a sign-up.
+    package var largestCost: Int64 {
+      switch self {
+      case .address, .credential, .account: 5
+      case .signUp, .mailbox, .signUps: 1
+      }
+    }
+
     /// Whether its buckets may not make room for those of addresses.
     var isLasting: Bool {
       switch self {

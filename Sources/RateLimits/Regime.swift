@@ -38,35 +38,38 @@ package struct Regime: Sendable, Equatable {
   /// The largest cost, or no request would ever pass; twice what comes back between two reports,
   /// or reports would slow down one busy client; a fourth of the burst for all the others together.
   package static func unreported(
-    _ quota: Quota, replicas: Int64, reportInterval: Int64 = 250_000_000
+    _ quota: Quota, replicas: Int64, largestCost: Int64 = Client.Class.address.largestCost,
+    reportInterval: Int64 = 250_000_000
   ) -> Int64 {
     let reports = (2 * reportInterval - 1) / quota.interval + 1
     let part = replicas > 1 ? quota.tokens / (4 * (replicas - 1)) : quota.tokens
-    return max(Int64(largestCost), reports, part)
+    return max(largestCost, reports, part)
   }
 
   /// The policies of which so many replicas together might admit a second burst: (N−1)·U is more
   /// than the burst. Worth a word at the start.
   package static func loose(
-    _ limits: Limits, replicas: Int64, reportInterval: Int64 = 250_000_000
+    _ limits: Limits, of kind: Client.Class, replicas: Int64,
+    reportInterval: Int64 = 250_000_000
   ) -> [Policy] {
     Policy.allCases.filter {
       let quota = $0 == .burst ? limits.burst : limits.sustained
       let (sum, overflow) = unreported(
-        quota, replicas: replicas, reportInterval: reportInterval
+        quota, replicas: replicas, largestCost: kind.largestCost, reportInterval: reportInterval
       ).multipliedReportingOverflow(by: replicas - 1)
       return overflow || sum > quota.tokens
     }
   }
 
   /// U of a client in quarters of tokens: the lesser of its two policies'.
-  func unreported(_ limits: Limits) -> Int64 {
+  func unreported(_ limits: Limits, of kind: Client.Class) -> Int64 {
     let least = min(
-      Self.unreported(limits.burst, replicas: replicas, reportInterval: reportInterval),
-      Self.unreported(limits.sustained, replicas: replicas, reportInterval: reportInterval))
+      Self.unreported(
+        limits.burst, replicas: replicas, largestCost: kind.largestCost,
+        reportInterval: reportInterval),
+      Self.unreported(
+        limits.sustained, replicas: replicas, largestCost: kind.largestCost,
+        reportInterval: reportInterval))
     return 4 * min(least, 1 << 28)
   }
-
-  /// What the dearest request costs, in tokens: a write.
-  package static let largestCost = 5
 }

@@ -100,8 +100,8 @@ import Testing
       let said = stations[0].log.looseLimits.withLock { $0 }
       #expect(
         said == [
-          "burst of address, 3", "sustained of address, 3", "burst of key, 3",
-          "sustained of key, 3", "burst of credential, 3", "sustained of credential, 3",
+          "burst of address, 3", "sustained of address, 3", "burst of credential, 3",
+          "sustained of credential, 3", "burst of key, 3", "sustained of key, 3",
         ])
       for station in stations { await station.finish() }
     }

@@ -250,8 +250,8 @@ extension RateLimitSettings {
   var classes: ClassLimits { ClassLimits { made(self[Class($0)]) } }
 
   /// The limits of each class.
-  var limits: [(name: Class, limits: RateLimits.Limits)] {
-    Class.allCases.map { ($0, made(self[$0])) }
+  var limits: [(kind: Client.Class, name: Class, limits: RateLimits.Limits)] {
+    Client.Class.allCases.map { ($0, Class($0), made(self[Class($0)])) }
   }
 
   private func made(_ limits: Limits) -> RateLimits.Limits {
