@@ -63,7 +63,7 @@ package actor LimitReporter: LoopBound {
         // Without a connection a report costs nothing and fails at once: the first one that can be
         // carried out should not be late.
         let pause = isInTouch ? 200...300 : 50...100
-        due = begun + .milliseconds(.random(in: pause))
+        due = begun + .milliseconds(Int.random(in: pause))
         noteReplicas()
       }
       if .now() >= tidyDue {
