@@ -620,8 +620,8 @@ create index search_by_language on colophon.search (language);
 
 -- Keeps `search` in step with the post in the post's own statement, whichever statement and program
 -- that is, under the post's row lock. Whatever PostgreSQL has against a text, the post is stored:
--- then its row is an old one. It runs with the rights of the owner, as a program may be writing that
--- has not been given any on `search` yet.
+-- then its row is an old one. It runs with the rights of the owner, as a program may be writing
+-- that has not been given any on `search` yet.
 create function colophon.index_post() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -757,16 +757,20 @@ declare
   is_older boolean;
   waited boolean := false;
 begin
-  select e.era into this_era from colophon.feed_eras e
-    where e.place = colophon.feed_place() order by e.era desc limit 1;
-  if this_era is null then
+  loop
+    select e.era into this_era from colophon.feed_eras e
+      where e.place = colophon.feed_place() order by e.era desc limit 1;
+    exit when found;
+    -- One statement looks and counts, so that nobody makes another era behind that of a
+    -- transaction which has just been committed.
     insert into colophon.feed_eras (era, place, newest)
     select l.era + 1, colophon.feed_place(), coalesce((
         select c.xid from colophon.changes c where c.era = l.era order by c.xid desc limit 1
       ), '2')
     from (select max(e.era) as era from colophon.feed_eras e) l
-    returning era into this_era;
-  end if;
+    where not exists (
+      select from colophon.feed_eras e where e.place = colophon.feed_place());
+  end loop;
 
   foreach moved_slug in array moved_slugs loop
     was_public := are_public or exists (

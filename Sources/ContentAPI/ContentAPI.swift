@@ -98,7 +98,7 @@ package struct ContentAPI: Responder {
     },
     Route(
       .get, "/v1/newsletter/subscriptions", parameters: ["status", "limit", "cursor", "count"],
-      access: .scope(.subscribersRead), alternatives: [.csv]
+      access: .scope(.subscribersRead), alternatives: [.csv], cost: .list
     ) { try await $0.subscriptions.list($1) },
     Route(.post, "/v1/newsletter/subscriptions", reads: [.json, .form], writes: nil) {
       try await $0.subscriptions.signUp($1)
@@ -119,10 +119,12 @@ package struct ContentAPI: Responder {
     },
     Route(
       .post, "/newsletter/unsubscribe", parameters: ["token"], reads: [.form, .multipart],
-      readsNothing: true, writes: nil
+      readsNothing: true, writes: nil, cost: .free
     ) { try await $0.subscriptions.unsubscribe($1) },
 
-    Route(.get, "/v1/changes", parameters: ["since", "limit"]) { try await $0.changes.list($1) },
+    Route(.get, "/v1/changes", parameters: ["since", "limit"], cost: .list) {
+      try await $0.changes.list($1)
+    },
     Route(.get, "/v1/idempotency/{key}", access: .principal) { try await $0.outcomes.show($1) },
     Route(.get, "/openapi.yaml", writes: .yaml) { _, call in try Contract.show(call) },
   ]
@@ -164,12 +166,13 @@ package struct ContentAPI: Responder {
     profile = Profile(pool: pool)
     newsletter = Newsletter(pool: pool)
     changes = Changes(pool: pool)
-    subscriptions = Subscriptions(pool: pool, publicURL: publicURL, signUpPage: signUpPage)
     outcomes = WriteOutcomes(pool: pool)
     self.inFlight = inFlight
     self.fingerprints = fingerprints
     waitingRoom = WaitingRoom(inFlight, loop: loop)
     let clock = clock ?? { loop.now }
+    subscriptions = Subscriptions(
+      pool: pool, publicURL: publicURL, signUpPage: signUpPage, limits: limits, clock: clock)
     self.clock = clock
     keys = VerifiedKeys(pool: pool, known: knownKeys, loop: loop, clock: clock)
     self.limits = limits
@@ -243,7 +246,7 @@ package struct ContentAPI: Responder {
   private func admit(
     _ request: Request, to route: Route?, charge: inout ClientLimits.Charge?
   ) async throws -> Caller {
-    let cost = (route?.cost ?? .item).rawValue
+    let cost = (route?.cost(of: request.head) ?? .item).rawValue
     switch await keys.credential(of: request.head) {
     case .verified(let principal):
       charge = try limits.admit(.account(principal), cost: cost, at: clock)

@@ -26,7 +26,7 @@ package struct Route: Sendable {
   package let writes: MediaType?
   /// Others that it answers to who prefers them.
   package let alternatives: [MediaType]
-  /// What a call of it takes from the caller's quota.
+  /// What a call of it takes from the caller's quota, if that does not search.
   package let cost: Cost
   /// Whether its answers are kept under the key of the request. One that is a credential never is;
   /// then a key names nothing, and the same request again is a new one.
@@ -46,9 +46,14 @@ package struct Route: Sendable {
 
   /// Tokens of a rate limit.
   package enum Cost: Int, Sendable {
+    /// Nothing, so that it is never refused: providers of mail send what their readers click from a
+    /// few addresses.
+    case free = 0
     /// One thing, or anything else that is small.
     case item = 1
     case list = 2
+    /// A list of what words are found in.
+    case search = 4
     case write = 5
   }
 
@@ -73,6 +78,13 @@ package struct Route: Sendable {
     self.handler = handler
     segments = template.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
       .map(String.init)
+  }
+
+  /// What a request costs: words to be found make a search of a list.
+  func cost(of head: RequestHead) -> Cost {
+    let isSearch =
+      cost == .list && parameters.contains("q") && head.target.query.contains { $0.name == "q" }
+    return isSearch ? .search : cost
   }
 
   /// The values of the template's variables, nil when the path is another.

@@ -1,50 +1,36 @@
 /// The limits of every class of clients.
-package struct ClassLimits: Sendable, Equatable {
-  package let address: Limits
-  package let credential: Limits
-  package let account: Limits
-  private let parentOfAddress: Limits
-  private let parentOfCredential: Limits
+package struct ClassLimits: Sendable {
+  private var own: InlineArray<6, Limits>
+  private var ofParents: InlineArray<6, Limits>
 
-  package init(address: Limits, credential: Limits, account: Limits) {
-    self.address = address
-    self.credential = credential
-    self.account = account
-    parentOfAddress = address.times(16)
-    parentOfCredential = credential.times(16)
+  /// - Parameter limits: those of each class.
+  package init(_ limits: (Client.Class) -> Limits) {
+    own = InlineArray { limits(Client.Class.allCases[$0]) }
+    ofParents = InlineArray { limits(Client.Class.allCases[$0]).times(16) }
   }
 
   package subscript(_ client: Client) -> Limits {
-    switch client.kind {
-    case .address: client.isParent ? parentOfAddress : address
-    case .credential: client.isParent ? parentOfCredential : credential
-    case .account: account
-    }
+    client.isParent ? ofParents[client.kind.place] : own[client.kind.place]
   }
 
   /// U of every class.
   struct Unreported: Sendable {
-    private let address: Int64
-    private let credential: Int64
-    private let account: Int64
-    private let parentOfAddress: Int64
-    private let parentOfCredential: Int64
+    private let own: InlineArray<6, Int64>
+    private let ofParents: InlineArray<6, Int64>
 
     init(_ limits: ClassLimits, _ regime: Regime) {
-      address = regime.unreported(limits.address)
-      credential = regime.unreported(limits.credential)
-      account = regime.unreported(limits.account)
-      parentOfAddress = regime.unreported(limits.parentOfAddress)
-      parentOfCredential = regime.unreported(limits.parentOfCredential)
+      own = InlineArray { regime.unreported(limits.own[$0]) }
+      ofParents = InlineArray { regime.unreported(limits.ofParents[$0]) }
     }
 
     /// Quarters of tokens.
     subscript(_ client: Client) -> Int64 {
-      switch client.kind {
-      case .address: client.isParent ? parentOfAddress : address
-      case .credential: client.isParent ? parentOfCredential : credential
-      case .account: account
-      }
+      client.isParent ? ofParents[client.kind.place] : own[client.kind.place]
     }
   }
+}
+
+extension Client.Class {
+  /// Its place among all.
+  fileprivate var place: Int { Int(rawValue) }
 }

@@ -8,6 +8,28 @@ package struct Client: Sendable, Hashable {
     case credential
     /// Whoever sends a good key, by its account.
     case account
+    /// Whoever signs up for the newsletter, by network address.
+    case signUp
+    /// The address of a mailbox that is signed up, by a digest.
+    case mailbox
+    /// All sign-ups together.
+    case signUps
+
+    /// Whether it goes by network address.
+    var isNetwork: Bool {
+      switch self {
+      case .address, .credential, .signUp: true
+      case .account, .mailbox, .signUps: false
+      }
+    }
+
+    /// Whether its buckets may not make room for those of addresses.
+    var isLasting: Bool {
+      switch self {
+      case .account, .signUps: true
+      case .address, .credential, .signUp, .mailbox: false
+      }
+    }
   }
 
   package let kind: Class
@@ -32,6 +54,19 @@ package struct Client: Sendable, Hashable {
     Client(kind: .account, isParent: false, high: high, low: low)
   }
 
+  /// The same address, for the sign-ups that come from it.
+  package static func signUp(_ high: UInt64, _ low: UInt64) -> Client {
+    network(.signUp, high, low)
+  }
+
+  /// A mailbox, by 128 bits of a digest of its address.
+  package static func mailbox(_ high: UInt64, _ low: UInt64) -> Client {
+    Client(kind: .mailbox, isParent: false, high: high, low: low)
+  }
+
+  /// All who sign up.
+  package static let signUps = Client(kind: .signUps, isParent: false, high: 0, low: 0)
+
   private static func network(_ kind: Class, _ high: UInt64, _ low: UInt64) -> Client {
     let isIPv4 = high == 0 && low >> 32 == 0xFFFF
     return Client(kind: kind, isParent: false, high: high, low: isIPv4 ? low : 0)
@@ -55,7 +90,7 @@ package struct Client: Sendable, Hashable {
 
   /// The /48 that a /64 is part of, which is charged too.
   package var parent: Client? {
-    guard kind != .account, low == 0, !isParent else { return nil }
+    guard kind.isNetwork, low == 0, !isParent else { return nil }
     return Client(kind: kind, isParent: true, high: high & ~0xFFFF, low: 0)
   }
 }

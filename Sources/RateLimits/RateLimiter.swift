@@ -52,7 +52,7 @@ package final class RateLimiter: Sendable {
     let parent = client.parent
     let part = part(parent ?? client)
     let (verdict, isUrgent) =
-      client.kind == .account
+      client.kind.isLasting
       ? accounts[part].withLock { ($0.admit(client, parent, cost, now: now), $0.isUrgent) }
       : addresses[part].withLock { ($0.admit(client, parent, cost, now: now), $0.isUrgent) }
     if isUrgent { urgent.store(true, ordering: .relaxed) }
@@ -63,7 +63,7 @@ package final class RateLimiter: Sendable {
   package func refund(_ client: Client, _ amount: Amount, now: Int64) -> Standing {
     let parent = client.parent
     let part = part(parent ?? client)
-    return client.kind == .account
+    return client.kind.isLasting
       ? accounts[part].withLock { $0.refund(client, parent, amount, now: now) }
       : addresses[part].withLock { $0.refund(client, parent, amount, now: now) }
   }
@@ -72,7 +72,7 @@ package final class RateLimiter: Sendable {
   package func standing(_ client: Client, now: Int64) -> Standing {
     let parent = client.parent
     let part = part(parent ?? client)
-    return client.kind == .account
+    return client.kind.isLasting
       ? accounts[part].withLock { $0.standing(client, parent, now: now) }
       : addresses[part].withLock { $0.standing(client, parent, now: now) }
   }

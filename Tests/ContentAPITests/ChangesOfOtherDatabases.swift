@@ -198,8 +198,8 @@ import Testing
     }
   }
 
-  /// The lines of EXPLAIN ANALYZE of a statement, planned for its values as on the pool's connection
-  /// for queries. The cursor's feed is taken for ours.
+  /// The lines of EXPLAIN ANALYZE of a statement, planned for its values as on the pool's
+  /// connection for queries. The cursor's feed is taken for ours.
   private static func plan(
     _ name: String, _ arguments: String, on connection: Connection
   ) async throws -> [String] {

@@ -41,8 +41,8 @@ import Testing
     let proxies = try ["127.0.0.1", "10.0.0.0/8", "2001:db8::/32"].map { try NetworkPrefix($0) }
     #expect(configuration.proxies == TrustedProxies(proxies, header: .forwarded))
     var limits = RateLimitSettings()
-    limits.key.sustained = .init(7, per: 172_800)
-    limits.address = .init(burst: .init(5, per: 1), sustained: .init(1_000_000_000, per: 60))
+    limits[.key].sustained = .init(7, per: 172_800)
+    limits[.address] = .init(burst: .init(5, per: 1), sustained: .init(1_000_000_000, per: 60))
     #expect(configuration.rateLimits == limits)
     #expect(configuration.databaseURL == "postgresql:///x")
     #expect(configuration.listen == SocketAddress("[::1]:0"))

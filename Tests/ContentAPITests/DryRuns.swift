@@ -19,6 +19,8 @@ import Testing
     ("DELETE", "/v1/posts/{slug}", "none", nil),
     ("POST", "/v1/posts/{slug}/restore", "trashed", nil),
     ("POST", "/v1/posts/{slug}/restore", "a", nil),
+    ("POST", "/v1/posts/{slug}/revisions/{version}/restore", "a", nil),
+    ("POST", "/v1/posts/{slug}/previews", "a", nil),
     ("PUT", "/v1/tags/{slug}", "t", #"{"name":"T"}"#),
     ("PUT", "/v1/tags/{slug}", "new", #"{"name":"T"}"#),
     ("PATCH", "/v1/tags/{slug}", "t", #"{"slug":"u"}"#),
@@ -63,7 +65,7 @@ import Testing
           """)
         let before = try await Self.everything(site)
         let path = write.template.replacing("{slug}", with: write.slug)
-          .replacing("{id}", with: subscription ?? "")
+          .replacing("{id}", with: subscription ?? "").replacing("{version}", with: "1")
         func send(_ query: String, _ lines: [String]) async throws -> Answer {
           try await site.send(
             "\(write.method) \(path)\(query)",

@@ -22,6 +22,10 @@ import Testing
         "/v1/posts": "GET, HEAD, POST, OPTIONS",
         "/v1/posts/a": "GET, HEAD, PUT, PATCH, DELETE, OPTIONS",
         "/v1/posts/a/restore": "POST, OPTIONS",
+        "/v1/posts/a/revisions": "GET, HEAD, OPTIONS",
+        "/v1/posts/a/revisions/1": "GET, HEAD, OPTIONS",
+        "/v1/posts/a/revisions/1/restore": "POST, OPTIONS",
+        "/v1/posts/a/previews": "POST, OPTIONS",
         "/openapi.yaml": "GET, HEAD, OPTIONS",
       ]
       for (path, allow) in allowed {

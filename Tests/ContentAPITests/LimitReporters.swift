@@ -76,7 +76,11 @@ import Testing
   /// The least there is: of five tokens two others may have taken ten.
   private static let least = {
     let quota = RateLimitSettings.Quota(5, per: 86_400)
-    return RateLimitedRequests.limits(burst: quota, sustained: quota)
+    var settings = RateLimitSettings.wide
+    for name in [RateLimitSettings.Class.address, .key, .credential] {
+      settings[name] = .init(burst: quota, sustained: quota)
+    }
+    return settings
   }()
 
   @Test func `say when there are too many of them for a limit`() async throws {
@@ -98,6 +102,7 @@ import Testing
         }
       }
       let said = stations[0].log.looseLimits.withLock { $0 }
+      // The others are as wide as can be.
       #expect(
         said == [
           "burst of address, 3", "sustained of address, 3", "burst of key, 3",

@@ -95,6 +95,21 @@ import Testing
     }
   }
 
+  @Test func `may end their subscriptions, however many do so from one address`() async throws {
+    try await Site.run(limits: Self.ten, clock: TestClock()) { site async throws in
+      #expect(try await admitted(of: site, from: "192.0.2.1:1") == 10)
+      let one = "List-Unsubscribe=One-Click"
+      for _ in 0..<20 {
+        let answer = try await site.send(
+          "POST /newsletter/unsubscribe?token=x",
+          ["Content-Type: application/x-www-form-urlencoded"], body: Array(one.utf8),
+          from: "192.0.2.1:1")
+        #expect(answer.status == 200)
+        #expect(answer["RateLimit"] == nil)
+      }
+    }
+  }
+
   @Test func `with keys are their accounts, wherever they are`() async throws {
     try await Site.run(limits: Self.ten, clock: TestClock()) { site async throws in
       let key = site.authorized

@@ -60,7 +60,7 @@ extension ListParameters {
         ("page=10001", ["?page"]), ("page=501", ["?page"]), ("page=101&limit=100", ["?page"]),
         ("cursor=", ["?cursor"]), ("cursor=x", ["?cursor"]),
         ("cursor=x&page=1", ["?cursor", "?page"]),
-        ("status=live", ["?status"]), ("q=x", ["?q"]), ("Tag=a", ["?Tag"]),
+        ("status=live", ["?status"]), ("q=", ["?q"]), ("query=x", ["?query"]), ("Tag=a", ["?Tag"]),
         (
           "sort=a&limit=a&tag=!&fields=a&x=1&page=0&count=a&sort=b",
           ["?x", "?sort", "?tag", "?sort", "?fields", "?limit", "?count", "?page"]

@@ -28,6 +28,7 @@ import Testing
           lives = try await group.reduce(into: []) { $0.append($1) }
         }
         try await Self.compare(site, with: lives.map(\.model))
+        try await Self.compareRevisions(site, with: lives.map(\.model))
         now += random.next(below: 8)
         try await site.setClock(Life.instant(now))
         for index in lives.indices { lives[index].model.now = now }
@@ -39,8 +40,37 @@ import Testing
       for status in [200, 201, 204, 404, 409, 412, 422] {
         #expect(statuses[status, default: 0] >= 20, "\(statuses)")
       }
-      #expect(lives.map(\.renames).reduce(0, +) >= 25)
+      #expect(lives.map(\.renames).reduce(0, +) >= 15)
+      #expect(lives.map(\.restorations).reduce(0, +) >= 15)
     }
+  }
+
+  private static func compareRevisions(
+    _ site: Site, with models: [PostModel]
+  ) async throws {
+    for (slug, post) in models.flatMap(\.posts) {
+      let answer = try await site.get(
+        "/v1/posts/\(slug)/revisions?limit=100", site.authorized)
+      guard !post.isTrashed else {
+        #expect(answer.status == 404)
+        continue
+      }
+      let revisions = post.earlier + [post.content]
+      #expect(answer.total == revisions.count)
+      let shown = (answer.json["data"]?.arrayValue ?? []).map {
+        [
+          "\($0["version"]?.integerValue ?? 0)", $0["title"]?.stringValue ?? "",
+          ($0["tags"]?.arrayValue ?? []).compactMap(\.stringValue).joined(separator: ","),
+        ]
+      }
+      let expected = revisions.enumerated().reversed().map {
+        ["\($0.offset + 1)", $0.element.title, $0.element.tags.joined(separator: ",")]
+      }
+      #expect(shown == expected)
+    }
+    // Nothing is left of posts that are gone.
+    let versions = models.flatMap { $0.posts.values.map(\.earlier.count) }.reduce(0, +)
+    #expect(try await site.value("select count(*) from colophon.revisions") == "\(versions)")
   }
 
   private static func compare(_ site: Site, with models: [PostModel]) async throws {
@@ -69,6 +99,12 @@ import Testing
     let redirects = (0..<rows.count).map { (rows.text($0, 0) ?? "", rows.text($0, 1) ?? "") }
     let expected = models.reduce(into: [:]) { $0.merge($1.redirects) { first, _ in first } }
     #expect(Dictionary(uniqueKeysWithValues: redirects) == expected)
+    let published = Set(posts.map(\.key))
+    for (old, slug) in expected {
+      let moved = try await site.get("/v1/posts/" + old)
+      #expect(moved.status == (published.contains(slug) ? 301 : 404))
+      #expect(moved["Location"] == (published.contains(slug) ? "/v1/posts/" + slug : nil))
+    }
     #expect(try await site.discrepancies() == [])
   }
 }
@@ -78,6 +114,7 @@ private struct Life: Sendable {
   var model = PostModel()
   private(set) var statuses: [Int: Int] = [:]
   private(set) var renames = 0
+  private(set) var restorations = 0
   private let slugs: [String]
   private var random: SeededRandom
 
@@ -99,7 +136,7 @@ private struct Life: Sendable {
     var shown = slug
     let expected: Int
     let answer: Answer
-    switch random.next(below: 13) {
+    switch random.next(below: 14) {
     case 0, 1:
       let draft = draft()
       expected = model.create(slug, draft)
@@ -125,6 +162,11 @@ private struct Life: Sendable {
     case 10:
       expected = model.restore(slug, condition)
       answer = try await site.restore(slug, lines)
+    case 11:
+      let version = 1 + random.next(below: 1 + (before?.version ?? 1))
+      expected = model.restore(slug, version: version, condition)
+      answer = try await site.restore(slug, version: version, lines)
+      if expected == 200 { restorations += 1 }
     default:
       expected = model.erase(slug, condition)
       answer = try await site.erase(slug, lines)

@@ -206,6 +206,7 @@ import Testing
       let otherCursor = FeedCursor(
         feed: 0, progress: .changes(seen: horizon), due: ["0", "", ""]
       ).text
+      let revisions = "/v1/posts/{slug}/revisions"
       let signUps = Site.signUpPath
       try await site.publish("a")
       let links = try await site.invite("reader@example.com")
@@ -256,6 +257,21 @@ import Testing
         ("post", "/v1/posts/{slug}/restore", try await site.restore("b", stale)),
         ("post", "/v1/posts/{slug}/restore", try await site.restore("b")),
         ("post", "/v1/posts/{slug}/restore", try await site.restore("b")),
+        ("get", revisions, try await site.get("/v1/posts/b/revisions", site.authorized)),
+        ("head", revisions, try await site.send("HEAD /v1/posts/b/revisions", site.authorized)),
+        ("get", revisions, try await site.get("/v1/posts/b/revisions")),
+        ("get", revisions + "/{version}", try await site.revision(1, of: "b")),
+        ("get", revisions + "/{version}", try await site.revision(9, of: "b")),
+        ("post", revisions + "/{version}/restore", try await site.restore("b", version: 1)),
+        ("post", revisions + "/{version}/restore", try await site.restore("b", version: 1, stale)),
+        ("post", "/v1/posts/{slug}/previews", try await site.preview("b")),
+        ("post", "/v1/posts/{slug}/previews", try await site.preview("b", key)),
+        ("post", "/v1/posts/{slug}/previews", try await site.preview("none")),
+        ("patch", "/v1/posts/{slug}", try await site.patch("b", #"{"slug":"c"}"#)),
+        ("get", "/v1/posts/{slug}", try await site.get("/v1/posts/b")),
+        ("head", "/v1/posts/{slug}", try await site.send("HEAD /v1/posts/b")),
+        ("get", revisions, try await site.get("/v1/posts/b/revisions", site.authorized)),
+        ("patch", "/v1/posts/{slug}", try await site.patch("c", #"{"slug":"b"}"#)),
         ("delete", "/v1/posts/{slug}", try await site.erase("b")),
         ("post", "/v1/posts", try await site.post(json: json, key)),
         ("post", "/v1/posts", try await site.post(json: json, key)),
@@ -266,6 +282,9 @@ import Testing
         ("head", outcome, try await site.send("HEAD /v1/idempotency/k", site.authorized)),
         ("get", outcome, try await site.get("/v1/idempotency/free", site.authorized)),
         ("get", outcome, try await site.get("/v1/idempotency/k")),
+        ("get", "/v1/posts/{slug}/related", try await site.get("/v1/posts/a/related")),
+        ("get", "/v1/posts/{slug}/adjacent", try await site.get("/v1/posts/a/adjacent")),
+        ("get", "/v1/archive", try await site.get("/v1/archive")),
         ("get", "/v1/tags", try await site.get("/v1/tags")),
         ("get", "/v1/tags/{slug}", try await site.get("/v1/tags/none")),
         ("put", "/v1/tags/{slug}", try await site.send("PUT", "/v1/tags/t", "{}")),

@@ -107,7 +107,7 @@ import Testing
     try await connection.script(
       """
       drop index colophon.search_by_word;
-      alter table colophon.posts disable trigger posts_are_found
+      alter table colophon.posts disable trigger user
       """)
     try await connection.script(
       """
@@ -139,7 +139,7 @@ import Testing
           || setweight(to_tsvector('english', p.derived_excerpt), 'C')
           || to_tsvector('english', p.body)
       from colophon.posts p;
-      alter table colophon.posts enable trigger posts_are_found
+      alter table colophon.posts enable trigger user
       """)
     try await connection.script(try #require(byWord))
     #expect(

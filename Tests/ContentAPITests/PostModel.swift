@@ -8,6 +8,8 @@ struct PostModel {
     var version = 1
     var isTrashed = false
     var content: Content
+    /// What it was, version by version.
+    var earlier: [Content] = []
   }
 
   struct Content: Equatable {
@@ -124,6 +126,18 @@ struct PostModel {
     return 200
   }
 
+  mutating func restore(_ slug: String, version: Int, _ condition: Condition) -> Int {
+    guard let post = live(slug) else { return 404 }
+    guard condition.holds(for: post) else { return 412 }
+    let revisions = post.earlier + [post.content]
+    guard revisions.indices.contains(version - 1) else { return 404 }
+    var content = post.content
+    content.title = revisions[version - 1].title
+    content.tags = revisions[version - 1].tags
+    if content != post.content { write(slug, content) }
+    return 200
+  }
+
   mutating func erase(_ slug: String, _ condition: Condition) -> Int {
     guard let post = posts[slug] else { return 404 }
     guard condition.holds(for: post) else { return 412 }
@@ -148,6 +162,7 @@ struct PostModel {
   }
 
   private mutating func write(_ slug: String, _ content: Content) {
+    if let old = posts[slug]?.content { posts[slug]?.earlier.append(old) }
     posts[slug]?.content = content
     posts[slug]?.version += 1
     posts[slug]?.isTrashed = false

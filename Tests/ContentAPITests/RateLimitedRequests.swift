@@ -15,10 +15,50 @@ import Testing
     burst: RateLimitSettings.Quota, sustained: RateLimitSettings.Quota
   ) -> RateLimitSettings {
     var settings = RateLimitSettings()
-    settings.address = .init(burst: burst, sustained: sustained)
-    settings.key = settings.address
-    settings.credential = settings.address
+    for name in [RateLimitSettings.Class.address, .key, .credential] {
+      settings[name] = .init(burst: burst, sustained: sustained)
+    }
     return settings
+  }
+
+  @Test func `sign up a few from one address, and a few for one mailbox`() async throws {
+    var settings = RateLimitSettings.wide
+    let few = RateLimitSettings.Quota(5, per: 3_600)
+    settings[.signUp] = .init(burst: few, sustained: few)
+    let clock = TestClock()
+    try await Site.run(limits: settings, clock: clock) { site async throws in
+      for number in 1...5 {
+        #expect(try await site.signUp("reader\(number)@example.com").status == 202)
+      }
+      let refused = try await site.signUp("reader6@example.com")
+      #expect(refused.status == 429)
+      #expect(refused["Retry-After"] == "720")
+      #expect(refused["RateLimit-Policy"] == "\"burst\";q=5;w=3600, \"sustained\";q=5;w=3600")
+      #expect(refused.fields.filter { $0.name == "RateLimit" }.count == 1)
+      // Whoever reads is not touched by it.
+      #expect(try await site.get("/v1/posts").status == 200)
+      clock.advance(by: .seconds(720))
+      #expect(try await site.signUp("reader6@example.com").status == 202)
+    }
+    settings = .wide
+    settings[.mailbox] = .init(burst: few, sustained: few)
+    try await Site.run(limits: settings, clock: clock) { site async throws in
+      for _ in 1...5 { #expect(try await site.signUp("Reader@example.com").status == 202) }
+      try await site.sql("delete from colophon.subscriptions")
+      let silent = try await site.signUp("reader@EXAMPLE.com")
+      #expect(silent.status == 202)
+      #expect(try await site.value("select count(*)::text from colophon.subscriptions") == "0")
+      #expect(try await site.signUp("another@example.com").body == silent.body)
+      #expect(try await site.value("select count(*)::text from colophon.subscriptions") == "1")
+    }
+    settings = .wide
+    settings[.signUps] = .init(burst: few, sustained: few)
+    try await Site.run(limits: settings, clock: clock) { site async throws in
+      for number in 1...5 {
+        #expect(try await site.signUp("reader\(number)@example.com").status == 202)
+      }
+      #expect(try await site.signUp("reader6@example.com").status == 429)
+    }
   }
 
   @Test func `are refused beyond what the burst holds, and no sooner`() async throws {
@@ -93,9 +133,9 @@ import Testing
 
   @Test func `see their limits wherever no cache keeps the answer for others`() async throws {
     var settings = RateLimitSettings.wide
-    settings.address = .init(burst: .init(500, per: 50), sustained: .init(5_000, per: 5_000))
-    settings.key = .init(burst: .init(600, per: 60), sustained: .init(6_000, per: 6_000))
-    settings.credential = .init(burst: .init(700, per: 70), sustained: .init(7_000, per: 7_000))
+    settings[.address] = .init(burst: .init(500, per: 50), sustained: .init(5_000, per: 5_000))
+    settings[.key] = .init(burst: .init(600, per: 60), sustained: .init(6_000, per: 6_000))
+    settings[.credential] = .init(burst: .init(700, per: 70), sustained: .init(7_000, per: 7_000))
     try await Site.run(limits: settings, clock: TestClock()) { site async throws in
       try await site.publish("a")
       func expect(_ quota: Int, _ answer: Answer, at location: SourceLocation = #_sourceLocation) {
@@ -189,7 +229,10 @@ import Testing
       try await expect(1, "GET /openapi.yaml", status: 200)
       try await expect(2, "GET /v1/posts", status: 200)
       try await expect(2, "HEAD /v1/tags", status: 200)
+      try await expect(4, "GET /v1/posts?q=words", status: 200)
       try await expect(2, "GET /v1/projects?limit=0", status: 400)
+      try await expect(4, "GET /v1/posts?q=a", status: 200)
+      try await expect(2, "GET /v1/posts/a/related", status: 200)
       try await expect(5, "POST /v1/posts", type, status: 201)
       try await expect(5, "PUT /v1/posts/b", type, status: 201)
       try await expect(5, "POST /v1/posts", status: 415)

@@ -158,7 +158,7 @@ import Testing
           [.textArray(["added-tag"]), .text("p\(number)")])
       }
       #expect(try await site.get("/v1/posts?q=added-tag").total == bodies.count)
-      #expect(try await site.discrepancies() == [])
+      #expect(try await site.discrepancies().filter { $0.hasPrefix("search") } == [])
     }
   }
 

@@ -420,9 +420,7 @@ extension RateLimitSettings {
   static var wide: RateLimitSettings {
     var settings = RateLimitSettings()
     let quota = Quota(1_000_000, per: 1)
-    settings.address = Limits(burst: quota, sustained: quota)
-    settings.key = settings.address
-    settings.credential = settings.address
+    for name in Class.allCases { settings[name] = Limits(burst: quota, sustained: quota) }
     return settings
   }
 }

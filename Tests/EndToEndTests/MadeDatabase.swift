@@ -72,7 +72,8 @@ extension Stage {
       health: try await program.privateAddress())
   }
 
-  private static let wideLimits = ["address", "key", "credential"]
+  /// More than any load of a test asks for.
+  static let wideLimits = ["address", "key", "credential"]
     .map { $0 + ":burst=1000000/1s,sustained=1000000/1s" }.joined(separator: ";")
 
   /// What /readyz or /livez says.

@@ -135,7 +135,7 @@ extension TheProgram {
             + [Stage.executable, "serve"],
           [
             "DATABASE_URL": database.conninfo, "COLOPHON_LISTEN": "127.0.0.1:0",
-            "COLOPHON_PRIVATE_LISTEN": "127.0.0.1:0",
+            "COLOPHON_PRIVATE_LISTEN": "127.0.0.1:0", "COLOPHON_RATE_LIMITS": Stage.wideLimits,
           ])
         let address = try await program.address()
         let wire = try #require(await Wire.open(address, on: stage.loop))

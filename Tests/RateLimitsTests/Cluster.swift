@@ -193,7 +193,7 @@ struct Cluster: Sendable {
         replica: Replica(id: UInt64(stations.count + 1) &* 0x9E37_79B9),
         table: BucketTable(
           sets: 1, width: 1,
-          limits: ClassLimits(address: limits, credential: limits, account: limits),
+          limits: ClassLimits { _ in limits },
           seed: (1, 2)),
         offset: offset)
       station.table.regime = station.replica.regime

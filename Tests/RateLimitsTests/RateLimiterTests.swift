@@ -12,7 +12,7 @@ import Testing
 
   static func limiter(_ limits: Limits, replica: UInt64? = nil) -> RateLimiter {
     RateLimiter(
-      ClassLimits(address: limits, credential: limits, account: limits), seed: (1, 2),
+      ClassLimits { _ in limits }, seed: (1, 2),
       replica: replica)
   }
 
@@ -110,7 +110,7 @@ import Testing
     let limits = try Self.limits(10, per: 100, 100, per: 1_000)
     var table = BucketTable(
       sets: 2, width: 4,
-      limits: ClassLimits(address: limits, credential: limits, account: limits), seed: (3, 4))
+      limits: ClassLimits { _ in limits }, seed: (3, 4))
     var random = Random(5)
     var taken: [UInt64: Oracle] = [:]
     var now: Int64 = 0

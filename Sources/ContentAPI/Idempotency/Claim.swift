@@ -143,7 +143,8 @@ struct Claim: Sendable {
   private static let proceed = Statement(
     "idempotency.proceed",
     """
-    select set_config('lock_timeout', $3::text, true), set_config('colophon.author', $4::text, true),
+    select set_config('lock_timeout', $3::text, true),
+      set_config('colophon.author', $4::text, true),
       (exists (
         select from colophon.idempotency_keys k
         where k.scope = $1::text and k.key = $2::text and k.status is null

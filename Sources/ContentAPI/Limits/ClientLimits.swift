@@ -65,9 +65,9 @@ package struct ClientLimits: Sendable {
     proxies.client(of: request.head, from: request.peer)
   }
 
-  /// Takes `cost` from the client's quota, or throws 429. Nil without limits.
+  /// Takes `cost` from the client's quota, or throws 429. Nil without limits, and for what is free.
   func admit(_ client: Client, cost: Int, at clock: Clock) throws(Problem) -> Charge? {
-    guard let limiter else { return nil }
+    guard let limiter, cost > 0 else { return nil }
     switch limiter.admit(client, cost: Amount(tokens: cost), now: clock().nanoseconds) {
     case .admitted(let standing):
       counts.admitted.add(1, ordering: .relaxed)
@@ -93,6 +93,22 @@ package struct ClientLimits: Sendable {
     return problem
   }
 
+  /// Takes one sign-up from the address's quota and from that of all. Throws 429.
+  func admitSignUp(from address: NetworkAddress, at clock: Clock) throws(Problem) {
+    let charge = try admit(.signUp(address), cost: 1, at: clock)
+    do throws(Problem) {
+      _ = try admit(.signUps, cost: 1, at: clock)
+    } catch {
+      if let charge { refund(charge, at: clock) }
+      throw error
+    }
+  }
+
+  /// Whether somebody may be sent mail at this address once more; takes from its quota.
+  func admitsMail(to address: MailAddress, at clock: Clock) -> Bool {
+    (try? admit(.mailbox(address), cost: 1, at: clock)) != nil || limiter == nil
+  }
+
   /// Gives back what was taken: it was not used.
   func refund(_ charge: Charge, at clock: Clock) {
     _ = limiter?.refund(charge.client, Amount(tokens: charge.cost), now: clock().nanoseconds)
@@ -112,7 +128,8 @@ package struct ClientLimits: Sendable {
     let isShared =
       [200, 304].contains(response.status)
       && response.fields.first(of: "Cache-Control")?.text.hasPrefix("public") == true
-    if isShared { return }
+    // A refusal of another of the client's quotas has told already.
+    if isShared || response.fields.first(of: "RateLimit") != nil { return }
     tell(
       charge.client, standing.policy, left: standing.remaining,
       reset: Int(Standing.seconds(standing.reset)), in: &response.fields)
@@ -153,41 +170,52 @@ extension ClientLimits {
 /// The policies as they were configured, for people and for programs.
 private struct Policies: Sendable {
   private let settings: RateLimitSettings
-  private let address: FieldValue
-  private let key: FieldValue
-  private let credential: FieldValue
+  /// By class.
+  private let fields: [FieldValue]
 
   init(_ settings: RateLimitSettings) {
     self.settings = settings
-    func field(_ limits: RateLimitSettings.Limits) -> FieldValue {
+    fields = Client.Class.allCases.map { kind in
+      let limits = settings[.init(kind)]
       let policies = [(Policy.burst, limits.burst), (.sustained, limits.sustained)].map {
         "\"\($0.rawValue)\";q=\($1.tokens);w=\($1.seconds)"
       }
       return FieldValue(policies.joined(separator: ", "))
     }
-    address = field(settings.address)
-    key = field(settings.key)
-    credential = field(settings.credential)
   }
 
-  func field(_ client: Client) -> FieldValue {
-    switch client.kind {
-    case .address: address
-    case .account: key
-    case .credential: credential
-    }
-  }
+  func field(_ client: Client) -> FieldValue { fields[Int(client.kind.rawValue)] }
 
   /// `1000 in 60 seconds`.
   func quota(_ client: Client, _ policy: Policy) -> String {
-    let limits =
-      switch client.kind {
-      case .address: settings.address
-      case .account: settings.key
-      case .credential: settings.credential
-      }
+    let limits = settings[.init(client.kind)]
     let quota = policy == .burst ? limits.burst : limits.sustained
     return "\(quota.tokens) in \(quota.seconds) seconds"
+  }
+}
+
+extension Client {
+  /// Whoever signs up from this address.
+  static func signUp(_ address: NetworkAddress) -> Client { .signUp(address.high, address.low) }
+
+  /// Who gets the mail when this address is signed up.
+  static func mailbox(_ address: MailAddress) -> Client {
+    let digest = SHA256.digest(of: address.normalised.utf8).map { UInt64($0) }
+    return .mailbox(
+      digest[..<8].reduce(0) { $0 << 8 | $1 }, digest[8..<16].reduce(0) { $0 << 8 | $1 })
+  }
+}
+
+extension RateLimitSettings.Class {
+  fileprivate init(_ kind: Client.Class) {
+    switch kind {
+    case .address: self = .address
+    case .credential: self = .credential
+    case .account: self = .key
+    case .signUp: self = .signUp
+    case .mailbox: self = .mailbox
+    case .signUps: self = .signUps
+    }
   }
 }
 
@@ -210,29 +238,26 @@ extension Client {
     case .account: "your key"
     case .address: "your address"
     case .credential: "your address for keys that are not good"
+    case .signUp: "your address for sign-ups"
+    case .mailbox: "the address that is signed up"
+    case .signUps: "all sign-ups together"
     }
   }
 }
 
 extension RateLimitSettings {
   /// As the buckets want it.
-  var classes: ClassLimits {
-    let limits = limits
-    return ClassLimits(
-      address: limits[0].limits, credential: limits[2].limits, account: limits[1].limits)
-  }
+  var classes: ClassLimits { ClassLimits { quotas(of: Class($0)) } }
 
-  /// The limits of each class, in the order of `Class`.
-  var limits: [(name: Class, limits: RateLimits.Limits)] {
+  /// As the buckets want those of one class.
+  func quotas(of name: Class) -> RateLimits.Limits {
     func quota(_ quota: Quota) -> RateLimits.Quota {
       guard let made = RateLimits.Quota(tokens: quota.tokens, seconds: quota.seconds) else {
         preconditionFailure("a setting has been read and is out of range")
       }
       return made
     }
-    func limits(_ limits: Limits) -> RateLimits.Limits {
-      RateLimits.Limits(burst: quota(limits.burst), sustained: quota(limits.sustained))
-    }
-    return [(.address, limits(address)), (.key, limits(key)), (.credential, limits(credential))]
+    return RateLimits.Limits(
+      burst: quota(self[name].burst), sustained: quota(self[name].sustained))
   }
 }

@@ -121,8 +121,8 @@ package actor LimitReporter: LoopBound {
     let now = limiter.regime.replicas
     guard now != replicas else { return }
     replicas = now
-    for (name, limits) in settings.limits {
-      for policy in Regime.loose(limits, replicas: now) {
+    for name in RateLimitSettings.Class.allCases {
+      for policy in Regime.loose(settings.quotas(of: name), replicas: now) {
         log(.looseLimit("\(policy.rawValue) of \(name.rawValue)", replicas: Int(now)))
       }
     }

@@ -10,6 +10,12 @@ package struct RateLimitSettings: Sendable, Equatable {
     case key
     /// Keys that are not known to be good, by network address.
     case credential
+    /// Whoever signs up for the newsletter, by network address.
+    case signUp = "signup"
+    /// An address that is signed up.
+    case mailbox
+    /// All sign-ups together.
+    case signUps = "signups"
   }
 
   /// So many tokens in so much time.
@@ -36,12 +42,23 @@ package struct RateLimitSettings: Sendable, Equatable {
     }
   }
 
-  package var address = Limits(
-    burst: Quota(1_000, per: 60), sustained: Quota(5_000, per: 900))
-  package var key = Limits(
-    burst: Quota(3_000, per: 60), sustained: Quota(15_000, per: 900))
-  package var credential = Limits(
-    burst: Quota(250, per: 60), sustained: Quota(2_500, per: 3_600))
+  private var limits: [Class: Limits] = [
+    .address: Limits(burst: Quota(1_000, per: 60), sustained: Quota(5_000, per: 900)),
+    .key: Limits(burst: Quota(3_000, per: 60), sustained: Quota(15_000, per: 900)),
+    .credential: Limits(burst: Quota(250, per: 60), sustained: Quota(2_500, per: 3_600)),
+    .signUp: Limits(burst: Quota(10, per: 3_600), sustained: Quota(40, per: 86_400)),
+    .mailbox: Limits(burst: Quota(5, per: 86_400), sustained: Quota(20, per: 2_592_000)),
+    .signUps: Limits(burst: Quota(500, per: 3_600), sustained: Quota(5_000, per: 86_400)),
+  ]
+
+  /// The policies of a class.
+  package subscript(_ name: Class) -> Limits {
+    get {
+      guard let limits = limits[name] else { preconditionFailure("every class has its limits") }
+      return limits
+    }
+    set { limits[name] = newValue }
+  }
 
   /// What there is without the variable.
   package init() {}
@@ -49,7 +66,8 @@ package struct RateLimitSettings: Sendable, Equatable {
   /// The variable's value that says the same as the defaults do; README has it too.
   package static let example = """
     address:burst=1000/60s,sustained=5000/15m; key:burst=3000/60s,sustained=15000/15m; \
-    credential:burst=250/60s,sustained=2500/1h
+    credential:burst=250/60s,sustained=2500/1h; signup:burst=10/1h,sustained=40/1d; \
+    mailbox:burst=5/1d,sustained=20/30d; signups:burst=500/1h,sustained=5000/1d
     """
 
   /// What is wrong with a value, as a clause that follows the variable's name.
@@ -100,15 +118,9 @@ package struct RateLimitSettings: Sendable, Equatable {
           + "bad key costs: \(policy.rawValue)=\(Self.leastTokens)/\(words[1].split(separator: "/")[1])"
       )
     }
-    let path: WritableKeyPath<Self, Limits> =
-      switch name {
-      case .address: \.address
-      case .key: \.key
-      case .credential: \.credential
-      }
     switch policy {
-    case .burst: self[keyPath: path].burst = quota
-    case .sustained: self[keyPath: path].sustained = quota
+    case .burst: self[name].burst = quota
+    case .sustained: self[name].sustained = quota
     }
   }
 

@@ -15,6 +15,7 @@ extension Subscriptions {
     var arrival = MonotonicInstant.now()
     var response: Response
     do {
+      try limits.admitSignUp(from: limits.address(of: call.request), at: clock)
       // Slow content must not let its sender choose how far a multiple of 50 ms is away.
       _ = try await call.bytes()
       arrival = .now()
@@ -42,7 +43,10 @@ extension Subscriptions {
       ? Response(status: 303, fields: ["Location": FieldValue(signUpPage)])
       : Response(
         status: 202, fields: ["Content-Type": "application/json"], body: Array(Self.accepted.utf8))
-    guard case .address(let address, let source) = signUp else {
+    // Who is signed up again and again is left alone, and nobody is told.
+    guard case .address(let address, let source) = signUp,
+      call.isRehearsal || limits.admitsMail(to: address, at: clock)
+    else {
       var response = accepted
       response.fields.append("Cache-Control", "private, no-store")
       return response

@@ -13,10 +13,17 @@ struct Subscriptions: Sendable {
   let publicURL: String
   /// Where a plain form leads its reader to.
   let signUpPage: String
+  let limits: ClientLimits
+  let clock: ClientLimits.Clock
 
   /// - Parameter signUpPage: nil for the page that stands here.
-  init(pool: Pool, publicURL: String, signUpPage: String?) {
+  init(
+    pool: Pool, publicURL: String, signUpPage: String?, limits: ClientLimits,
+    clock: @escaping ClientLimits.Clock
+  ) {
     self.pool = pool
+    self.limits = limits
+    self.clock = clock
     self.publicURL = publicURL
     self.signUpPage = signUpPage ?? publicURL + NewsletterPage.thanksPath
   }

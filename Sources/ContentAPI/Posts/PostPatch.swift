@@ -28,8 +28,8 @@ extension Posts {
     Call(take, [.text(slug), Parameter(versions)])
   }
 
-  /// Writes what a patch makes of the post of this slug, which is the row that `take` gave; asks for
-  /// the patch when the post may be written.
+  /// Writes what a patch makes of the post of this slug, which is the row that `take` gave; asks
+  /// for the patch when the post may be written.
   func apply(
     _ patch: @autoclosure () throws -> [JSONMember], to slug: String, _ row: Rows, _ write: Write
   ) async throws -> Response {

@@ -26,8 +26,8 @@ struct PreviewToken: Sendable {
 /// `POST /v1/posts/{slug}/previews`: a link that shows a post to whoever has it.
 ///
 /// A token that is unknown, expired or of another post changes nothing: the reader sees what
-/// everybody sees. So nobody can ask which tokens there are, and a link that was sent around goes on
-/// working once the post is out.
+/// everybody sees. So nobody can ask which tokens there are, and a link that was sent around goes
+/// on working once the post is out.
 ///
 /// The answer is a credential, so it is kept under no idempotency key (`Route.keepsAnswers`).
 extension Posts {

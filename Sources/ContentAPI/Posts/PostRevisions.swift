@@ -3,11 +3,12 @@ import HTTP
 import JSON
 import Postgres
 
-/// `/v1/posts/{slug}/revisions`: what a post was, version by version, and how it becomes that again.
+/// `/v1/posts/{slug}/revisions`: what a post was, version by version, and how it becomes that
+/// again.
 ///
-/// The newest revision is the post itself; the database keeps the others when it replaces them. They
-/// hold text that was never published, those of a public post too, so they are for keys that may
-/// see drafts.
+/// The newest revision is the post itself; the database keeps the others when it replaces them.
+/// They hold text that was never published, those of a public post too, so they are for keys that
+/// may see drafts.
 extension Posts {
   // GET /v1/posts/{slug}/revisions
 

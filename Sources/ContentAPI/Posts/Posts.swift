@@ -143,9 +143,9 @@ package struct Posts: Sendable {
 
 // Posts that have moved.
 extension Posts {
-  /// What a read of a post answers that has not found it: 301 to where the post is that had this slug
-  /// before, if the reader may see that. Throws 404 when there is none; nil when a post that all may
-  /// see has come to this very slug, so that the read finds it the second time.
+  /// What a read of a post answers that has not found it: 301 to where the post is that had this
+  /// slug before, if the reader may see that. Throws 404 when there is none; nil when a post that
+  /// all may see has come to this very slug, so that the read finds it the second time.
   ///
   /// The rest of the path and the query stay what they are.
   func moved(

@@ -8,8 +8,8 @@ import Postgres
 ///
 /// `changes` in schema.sql says that something moved, and in which transaction; what it is now is
 /// looked up at the moment of reading. A cursor is a snapshot of the database (`FeedCursor`): the
-/// reader is told what a transaction wrote that was not in it, whatever its number. A scheduled post
-/// is told by the date at which it came out.
+/// reader is told what a transaction wrote that was not in it, whatever its number. A scheduled
+/// post is told by the date at which it came out.
 struct Changes: Sendable {
   let pool: Pool
 
@@ -155,8 +155,8 @@ extension Changes {
   static let statements = [everything, new]
 
   /// Every public resource: the profile, the newsletter, then the projects and tags by slug, the
-  /// posts by date. $6 the stage of the last one told, 0 for none, $7 its slug, $8 and $9 date and id
-  /// of a post.
+  /// posts by date. $6 the stage of the last one told, 0 for none, $7 its slug, $8 and $9 date and
+  /// id of a post.
   private static let everything = Statement(
     "changes.everything",
     """
@@ -225,10 +225,10 @@ extension Changes {
     """)
 
   /// What has moved between two horizons, in the order of its transactions, and behind it the posts
-  /// that have come out by themselves, each with its tags and the profile, which count it. $6 and $7
-  /// the slug of the last post that was told so, and which of these things; $8 whether
-  /// the newer horizon is the one of the cursor, and not that of now; $9 and $10 the older one;
-  /// $11 … $15 the last change told (era, transaction, type, slug, thing).
+  /// that have come out by themselves, each with its tags and the profile, which count it. $6 and
+  /// $7 the slug of the last post that was told so, and which of these things; $8 whether the newer
+  /// horizon is the one of the cursor, and not that of now; $9 and $10 the older one; $11 … $15 the
+  /// last change told (era, transaction, type, slug, thing).
   private static let new = Statement(
     "changes.new",
     """
@@ -243,11 +243,12 @@ extension Changes {
         from (
           select r.*, case when r.due_at <= colophon.clock() then greatest(r.changed_at, r.due_at)
             else r.changed_at end as moved_at
-          from target t, colophon.changes r
+          from colophon.changes r
           where (r.era, r.xid, r.type, r.slug) >= ($11::integer, $12::xid8, $13::text, $14::text)
-            and (r.era, r.xid) < (t.era, pg_snapshot_xmax(t.snapshot))
+            and (r.era, r.xid) < (\(targetEra), pg_snapshot_xmax(\(targetSnapshot)))
             and (r.era > $9::integer or not pg_visible_in_snapshot(r.xid, $10::pg_snapshot))
-            and (r.era < t.era or pg_visible_in_snapshot(r.xid, t.snapshot))
+            and (r.era < \(targetEra)
+              or pg_visible_in_snapshot(r.xid, \(targetSnapshot)))
             -- What comes out by itself is told below, unless it was committed when its time had
             -- been told already.
             and (r.due_at is null or (r.due_at, r.slug) <= (colophon.instant($5::bigint), $6::text)
@@ -257,8 +258,9 @@ extension Changes {
               select true from colophon.changes l
               where l.type = r.type and l.slug = r.slug and (l.era, l.xid) > (r.era, r.xid)
                 and (l.era > $9::integer or not pg_visible_in_snapshot(l.xid, $10::pg_snapshot))
-                and (l.era < t.era
-                  or (l.era = t.era and pg_visible_in_snapshot(l.xid, t.snapshot)))
+                and (l.era < \(targetEra)
+                  or (l.era = \(targetEra)
+                    and pg_visible_in_snapshot(l.xid, \(targetSnapshot))))
               limit 1) is null
             and \(mayBeTold)
           order by r.era, r.xid, r.type, r.slug
@@ -293,6 +295,10 @@ extension Changes {
     )
     \(page(isDue: "u.stage = 2"))
     """)
+
+  /// By subselects: a target that was joined would hide that the index has the order.
+  private static let targetEra = "(select t.era from target t)"
+  private static let targetSnapshot = "(select t.snapshot from target t)"
 
   private static let noDate = "'\(FeedCursor.earliest[0])'"
   private static let noID = "'\(PostOrder.lowestID)'"
@@ -370,8 +376,8 @@ extension Changes {
     """
   }
 
-  /// Whether what `r` names is public, or once was. A scalar subselect for each: of EXISTS the planner
-  /// may make a hash of the whole table.
+  /// Whether what `r` names is public, or once was. A scalar subselect for each: of EXISTS the
+  /// planner may make a hash of the whole table.
   private static let mayBeTold = """
     case r.type
               when 'post' then r.was_public or (
@@ -406,7 +412,8 @@ extension Changes {
     ), shown as (
       select d.rank, json_build_object('type', d.kind,
         'change', case when d.resource is null then 'deleted' else 'upserted' end,
-        'slug', d.name, 'changed_at', colophon.rfc3339(d.changed_at), 'resource', d.resource) as json
+        'slug', d.name, 'changed_at', colophon.rfc3339(d.changed_at),
+        'resource', d.resource) as json
       from (
         select g.rank, g.kind, g.name, g.changed_at, case g.kind
           when 'post' then (
