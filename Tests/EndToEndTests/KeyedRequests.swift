@@ -143,7 +143,8 @@ extension TheProgram {
       try await Stage.run { stage in
         let database = try await MadeDatabase.make()
         let relay = try await Relay.start(before: database.conninfo, on: stage.loop)
-        let one = try await stage.serve(relay.conninfo(to: database.conninfo))
+        let one = try await stage.serve(
+          relay.conninfo(to: database.conninfo), Relay.withoutReports)
         let other = try await stage.serve(database.conninfo)
         #expect(try await stage.ask(one.address, Self.put(database, "1", [])).status == 201)
         await relay.arm(.silent)
@@ -173,7 +174,8 @@ extension TheProgram {
       try await Stage.run { stage in
         let database = try await MadeDatabase.make()
         let relay = try await Relay.start(before: database.conninfo, on: stage.loop)
-        let served = try await stage.serve(relay.conninfo(to: database.conninfo))
+        let served = try await stage.serve(
+          relay.conninfo(to: database.conninfo), Relay.withoutReports)
         await relay.arm(fault, closingDoor: true)
         let start = MonotonicInstant.now()
         let lost = try await stage.ask(served.address, Self.post(database))
@@ -206,7 +208,8 @@ extension TheProgram {
       try await Stage.run { stage in
         let database = try await MadeDatabase.make()
         let relay = try await Relay.start(before: database.conninfo, on: stage.loop)
-        let one = try await stage.serve(relay.conninfo(to: database.conninfo))
+        let one = try await stage.serve(
+          relay.conninfo(to: database.conninfo), Relay.withoutReports)
         let other = try await stage.serve(database.conninfo)
         await relay.arm(.silent)
         let first = try #require(await Wire.open(one.address, on: stage.loop))
@@ -259,7 +262,8 @@ extension TheProgram {
       try await Stage.run { stage in
         let database = try await MadeDatabase.make()
         let relay = try await Relay.start(before: database.conninfo, on: stage.loop)
-        let one = try await stage.serve(relay.conninfo(to: database.conninfo))
+        let one = try await stage.serve(
+          relay.conninfo(to: database.conninfo), Relay.withoutReports)
         let other = try await stage.serve(database.conninfo)
         let holder = try await Self.holding(Self.queue, database, stage)
         let first = try #require(await Wire.open(one.address, on: stage.loop))

@@ -32,7 +32,8 @@ extension TheProgram {
       final class Held: Sendable { let list = Mutex<[Served]>([]) }
 
       func serve(_ index: Int) async throws {
-        let served = try await stage.serve(relays[index].conninfo(to: database.conninfo))
+        let served = try await stage.serve(
+          relays[index].conninfo(to: database.conninfo), Relay.withoutReports)
         servers.list.withLock { list in
           if index < list.count { list[index] = served } else { list.append(served) }
         }

@@ -51,7 +51,8 @@ extension TheProgram {
       try await Stage.run { stage in
         let database = try await MadeDatabase.make()
         let relay = try await Relay.start(before: database.conninfo, on: stage.loop)
-        let served = try await stage.serve(relay.conninfo(to: database.conninfo))
+        let served = try await stage.serve(
+          relay.conninfo(to: database.conninfo), Relay.withoutReports)
         do {
           try await body(stage, database, relay, served)
         } catch {

@@ -8,6 +8,10 @@ import Testing
 /// all others of both sides a type and a length, and COMMIT is a Bind of the statement that the
 /// pool has prepared for it. Everything of one loop; whoever started it has to `stop` it.
 actor Relay: LoopBound {
+  /// The environment of servers behind a relay: without limits they report nothing to each other, so
+  /// that every COMMIT that comes by is a write's.
+  static let withoutReports = ["COLOPHON_RATE_LIMITS": "off"]
+
   /// What becomes of a connection at a COMMIT.
   enum Fault: String, Sendable, CaseIterable {
     /// It ends; what came before COMMIT is passed on, COMMIT is not.
