@@ -58,6 +58,10 @@ import Testing
         ("put", { try await site.put("b", json: json, Self.key("2")) }),
         ("replace", { try await site.put("a", json: json, Self.key("3")) }),
         ("patch", { try await site.patch("a", #"{"title":"P"}"#, Self.key("4")) }),
+        (
+          "rename to a slug that is taken",
+          { try await site.patch("a", #"{"slug":"b"}"#, Self.key("13")) }
+        ),
         ("patch nothing", { try await site.patch("a", "{}", Self.key("5")) }),
         ("404", { try await site.patch("none", "{}", Self.key("6")) }),
         ("412", { try await site.put("a", json: json, ["If-Match: \"99-0\""] + Self.key("7")) }),

@@ -18,8 +18,12 @@ extension Posts {
       throw Problem(Faults([Fault(place: .pointer(""), detail: detail)]))
     }
     return try await writes.transaction(call) { write in
-      let rows = try await write.send([Self.take(slug, expecting: expected)])
-      return try await apply(patch, to: slug, rows[0], write)
+      let newSlug = patch.last { $0.name == "slug" }?.value.stringValue
+      let look = newSlug.flatMap { Slug.isValid($0) ? Call(Self.holder, [.text($0)]) : nil }
+      let rows = try await write.send(
+        [Self.take(slug, expecting: expected)] + (look.map { [$0] } ?? []))
+      let holder = look == nil ? nil : rows[1].text(0, 0)
+      return try await apply(patch, to: slug, rows[0], heldBy: holder, write)
     }
   }
 
@@ -30,8 +34,12 @@ extension Posts {
 
   /// Writes what a patch makes of the post of this slug, which is the row that `take` gave; asks
   /// for the patch when the post may be written.
+  ///
+  /// - Parameter holder: the id of the post that has the slug which the patch gives. The constraint
+  ///   has the last word; this spares the round trip in which it would say so.
   func apply(
-    _ patch: @autoclosure () throws -> [JSONMember], to slug: String, _ row: Rows, _ write: Write
+    _ patch: @autoclosure () throws -> [JSONMember], to slug: String, _ row: Rows,
+    heldBy holder: String? = nil, _ write: Write
   ) async throws -> Response {
     guard row.count == 1 else { throw Self.notFound }
     let post = try Stored(row, firstColumn: 4)
@@ -44,6 +52,7 @@ extension Posts {
     let draft = try PostDraft.read(patch: try patch(), of: members).get().published(at: now)
     let stored = try PostDraft.read(patch: [], of: members).get().published(at: now)
     if draft == stored { return replaced(post) }
+    if let holder, holder != id { throw Problem.slugTaken }
 
     let newSlug = draft.slug ?? slug
     let change = Call(Self.change, [.text(id), .text(newSlug)] + Self.parameters(of: draft))
@@ -67,7 +76,11 @@ extension Posts {
       })
   }
 
-  static let patchStatements = [take, change]
+  static let patchStatements = [take, holder, change]
+
+  /// $1 a slug: which post has it.
+  private static let holder = Statement(
+    "posts.holder", "select p.id from colophon.posts p where p.slug = $1::text")
 
   /// $1 the slug; $2 If-Match: null, *, or versions joined by commas. No row: there is no such post.
   private static let take = Statement(
