@@ -272,7 +272,7 @@ extension TheProgram {
         let second = try #require(await Wire.open(other.address, on: stage.loop))
         await second.send(Self.post(database))
         _ = try await Self.waiting(database, stage, besides: backend)
-        // The first is undone, and the second, which waits for it, is faster than its recovery.
+        // The first is undone; as a rule the second, which waits for it, is faster than its recovery.
         await relay.arm(.before)
         await holder.close()
         guard case .answered(let early) = await first.answer(),
@@ -285,8 +285,9 @@ extension TheProgram {
         #expect(early.status == 201, "\(early.text)")
         #expect(late.status == 201, "\(late.text)")
         #expect(early.body == late.body)
-        #expect(early["idempotent-replayed"] == "true")
-        #expect(late["idempotent-replayed"] == nil)
+        // Whoever was faster did it, and only the other's answer is one that had been given.
+        let marks = [early, late].compactMap { $0["idempotent-replayed"] }
+        #expect(marks == ["true"])
         #expect(try await Self.posts(database, stage) == ["a-post 1"])
         await relay.stop()
       }
