@@ -240,7 +240,7 @@ struct ReadMail {
   }
 
   @Test func `holds no address and nothing like a token`() {
-    let token = SubscriptionToken(random: Array(0..<32)).text
+    let token = LinkToken(random: Array(0..<32)).text
     for text in [
       "<ada@example.com>: no such user", "to=ada@example.com,", "\"ada\"@example.com", token,
       "https://a.example/newsletter/confirm?token=\(token)", "x\(token)y", "token=\(token)&a=b",

@@ -28,15 +28,15 @@ extension Site {
 
   /// What a mail has brought: paths and queries.
   struct Links: Sendable {
-    let confirm: SubscriptionToken
-    let unsubscribe: SubscriptionToken
+    let confirm: LinkToken
+    let unsubscribe: LinkToken
   }
 
   /// Hands the mail of an address over, as the worker does; nil where none is to be sent.
   func deliver(to address: String) async throws -> Links? {
     let links = Links(
-      confirm: SubscriptionToken(random: RandomBytes.make(32)),
-      unsubscribe: SubscriptionToken(random: RandomBytes.make(32)))
+      confirm: LinkToken(random: RandomBytes.make(32)),
+      unsubscribe: LinkToken(random: RandomBytes.make(32)))
     let taken = try await sql(
       """
       update colophon.mails m set attempts = m.attempts + 1,
@@ -48,7 +48,7 @@ extension Site {
       """, [.text(address)])
     guard let id = taken.text(0, 0), let attempts = taken.integer(0, 1) else { return nil }
     let minted = try await sql(
-      SubscriptionToken.mint.sql,
+      LinkToken.mint.sql,
       [
         .text(id), .integer(attempts), .bytes(links.confirm.digest),
         .bytes(links.unsubscribe.digest),

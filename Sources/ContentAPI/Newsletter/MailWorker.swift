@@ -78,8 +78,8 @@ package actor MailWorker: LoopBound {
       return true
     case .taken(let taken): mail = taken
     }
-    let confirming = SubscriptionToken(random: RandomBytes.make(32))
-    let unsubscribing = SubscriptionToken(random: RandomBytes.make(32))
+    let confirming = LinkToken(random: RandomBytes.make(32))
+    let unsubscribing = LinkToken(random: RandomBytes.make(32))
     guard
       let hand = try await outbox.mint(mail, confirming: confirming, unsubscribing: unsubscribing)
     else {
@@ -92,8 +92,8 @@ package actor MailWorker: LoopBound {
   }
 
   private func handOver(
-    _ mail: Outbox.Taken, to hand: Outbox.Hand, _ confirming: SubscriptionToken,
-    _ unsubscribing: SubscriptionToken
+    _ mail: Outbox.Taken, to hand: Outbox.Hand, _ confirming: LinkToken,
+    _ unsubscribing: LinkToken
   ) async -> MailTransport.HandOver {
     guard let recipient = try? MailAddress(hand.email) else {
       return .failed(reason: "the address is none that mail can be sent to", said: "")

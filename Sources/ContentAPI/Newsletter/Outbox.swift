@@ -49,11 +49,11 @@ package struct Outbox: Sendable {
   /// Makes the links of this attempt work, and says where they go. Nil when the mail is not to be
   /// sent any more.
   func mint(
-    _ mail: Taken, confirming: SubscriptionToken, unsubscribing: SubscriptionToken
+    _ mail: Taken, confirming: LinkToken, unsubscribing: LinkToken
   ) async throws(PostgresError) -> Hand? {
     let rows = try await ask(
       Call(
-        SubscriptionToken.mint,
+        LinkToken.mint,
         [
           .text(mail.id), .integer(mail.attempt), .bytes(confirming.digest),
           .bytes(unsubscribing.digest),

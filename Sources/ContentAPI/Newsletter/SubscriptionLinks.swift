@@ -99,11 +99,11 @@ extension Subscriptions {
   }
 
   /// The token in the query. Without one, there is none of that name either.
-  private func token(of call: RouteCall) async throws -> SubscriptionToken {
+  private func token(of call: RouteCall) async throws -> LinkToken {
     let query = Query(call.head.target, allows: call.route.parameters)
     try query.finish()
     if call.route.method == .post { _ = try await call.bytes() }
-    return SubscriptionToken(query.text("token") ?? "")
+    return LinkToken(query.text("token") ?? "")
   }
 
   /// The state of the link `t` of the subscriber `s`, and the newsletter `n`.

@@ -31,7 +31,7 @@ struct Subscriptions: Sendable {
   static let patience = Duration.seconds(5)
 
   static let statements =
-    [signUp, SubscriptionToken.mint, invitation, spend, confirm, unsubscribe, erase]
+    [signUp, LinkToken.mint, invitation, spend, confirm, unsubscribe, erase]
     + list.statements
 
   // DELETE /v1/newsletter/subscriptions/{id}

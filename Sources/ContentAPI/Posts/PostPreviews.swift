@@ -3,27 +3,8 @@ import HTTP
 import JSON
 import Postgres
 
-/// What the link of a preview carries: 256 random bits that show one post, published or not, for
-/// seven days. The database has only their digest, which is made here, so that the token itself is
-/// in the link alone.
-struct PreviewToken: Sendable {
-  /// As it stands in the link.
-  let text: String
-
-  /// Makes one of 32 random bytes.
-  init(random: [UInt8]) {
-    precondition(random.count == 32)
-    text = BaseEncoding.base64URL.encode(random)
-  }
-
-  /// What somebody sent as one, which may be anything.
-  init(_ text: String) { self.text = text }
-
-  /// SHA-256 of the text.
-  var parameter: Parameter { .bytes(SHA256.digest(of: text.utf8)) }
-}
-
-/// `POST /v1/posts/{slug}/previews`: a link that shows a post to whoever has it.
+/// `POST /v1/posts/{slug}/previews`: a link that shows a post to whoever has it,
+/// published or not, for seven days.
 ///
 /// A token that is unknown, expired or of another post changes nothing: the reader sees what
 /// everybody sees. So nobody can ask which tokens there are, and a link that was sent around goes
@@ -37,12 +18,12 @@ extension Posts {
   func makePreview(_ call: RouteCall) async throws -> Response {
     let slug = call.variables[0]
     guard Slug.isValid(slug) else { throw Self.notFound }
-    let token = PreviewToken(random: RandomBytes.make(32))
+    let token = LinkToken(random: RandomBytes.make(32))
     return try await writes.transaction(call) { write in
       let rows = try await write.send([
         Call(Self.holdForPreview, [.text(slug)]),
         Call(Self.sweepPreviews, []),
-        Call(Self.makePreview, [.text(slug), token.parameter]),
+        Call(Self.makePreview, [.text(slug), .bytes(token.digest)]),
       ])
       guard rows[0].count == 1, let expiry = rows[2].text(0, 0) else { throw Self.notFound }
       var json = JSONWriter()

@@ -17,13 +17,15 @@ package struct Posts: Sendable {
   func show(_ call: RouteCall) async throws -> Response {
     var query = Query(call.head.target, allows: call.route.parameters)
     let projection = Projection(&query, of: Self.members)
-    let preview = query.text("preview").map { PreviewToken($0) }
+    let preview = query.text("preview").map { LinkToken($0) }
     try query.finish()
     let slug = call.variables[0]
     guard Slug.isValid(slug) else { throw Self.notFound }
     let maySeeDrafts = call.caller.has(.postsReadDrafts)
     let show =
-      preview.map { Call(Self.showPreview, [.text(slug), .boolean(maySeeDrafts), $0.parameter]) }
+      preview.map {
+        Call(Self.showPreview, [.text(slug), .boolean(maySeeDrafts), .bytes($0.digest)])
+      }
       ?? Call(Self.show, [.text(slug), .boolean(maySeeDrafts)])
     for _ in 0..<2 {
       let rows = try await pool.read(show, deadline: .now() + Self.patience)
@@ -149,12 +151,12 @@ extension Posts {
   ///
   /// The rest of the path and the query stay what they are.
   func moved(
-    _ call: RouteCall, _ query: Query, _ preview: PreviewToken? = nil
+    _ call: RouteCall, _ query: Query, _ preview: LinkToken? = nil
   ) async throws -> Response? {
     let slug = call.variables[0]
     guard Slug.isValid(slug) else { throw Self.notFound }
     let rows = try await pool.read(
-      Call(Self.moved, [.text(slug), preview?.parameter ?? .null]),
+      Call(Self.moved, [.text(slug), preview.map { .bytes($0.digest) } ?? .null]),
       deadline: .now() + Self.patience)
     guard let place = rows.text(0, 0) else { throw Self.notFound }
     if place == slug { return nil }

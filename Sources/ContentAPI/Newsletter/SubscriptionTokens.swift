@@ -1,23 +1,7 @@
 package import Postgres
 
-/// What a link in a mail carries: 256 random bits for one purpose of one subscriber. The database
-/// has only its digest, which is made here, so that the token itself is in the mail alone.
-package struct SubscriptionToken: Sendable {
-  /// As it stands in the link.
-  package let text: String
-
-  /// Makes one of 32 random bytes.
-  package init(random: [UInt8]) {
-    precondition(random.count == 32)
-    text = BaseEncoding.base64URL.encode(random)
-  }
-
-  /// What somebody sent as one, which may be anything.
-  package init(_ text: String) { self.text = text }
-
-  /// SHA-256 of the text.
-  package var digest: [UInt8] { SHA256.digest(of: text.utf8) }
-
+/// The tokens of the links in mails, each for one purpose of one subscriber.
+extension LinkToken {
   /// The path and query of the page that confirms a subscription.
   package var confirmation: String { Self.confirmPath + "?token=" + text }
   /// The path and query of the page that ends one, and of a mail program's own button (RFC 8058).
