@@ -126,7 +126,7 @@ package struct ContentAPI: Responder {
       try await $0.changes.list($1)
     },
     Route(.get, "/v1/idempotency/{key}", access: .principal) { try await $0.outcomes.show($1) },
-    Route(.get, "/openapi.yaml", writes: .yaml) { _, call in try Contract.show(call) },
+    Route(.get, "/openapi.yaml", writes: .yaml) { _, call in Contract.show(call) },
   ]
 
   let posts: Posts
@@ -211,7 +211,10 @@ package struct ContentAPI: Responder {
         request: request, route: route, variables: variables, caller: caller, instance: id,
         key: route.keepsAnswers && !isRehearsal ? name : nil, isRehearsal: isRehearsal,
         inFlight: inFlight, waitingRoom: waitingRoom, fingerprints: fingerprints)
-      response = try await route.handler(self, call)
+      switch try await route.handler(self, call) {
+      case .representation(let shown): response = try shown.answer(to: request.head)
+      case .response(let answer): response = answer
+      }
     } catch {
       let problem = Problem(any: error)
       isShed = problem.kind == .unavailable

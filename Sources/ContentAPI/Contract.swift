@@ -3,10 +3,11 @@ import HTTP
 
 /// `GET /openapi.yaml`: the contract, as this program was built with it.
 enum Contract {
-  static func show(_ call: RouteCall) throws(Problem) -> Response {
-    try Representation(
-      body: Assets.openAPI, mediaType: .yaml, tag: tag, isPublic: call.caller.isAnonymous
-    ).answer(to: call.head)
+  static func show(_ call: RouteCall) -> Reply {
+    .representation(
+      Representation(
+        body: Assets.openAPI, mediaType: .yaml, tag: tag, isPublic: call.caller.isAnonymous
+      ))
   }
 
   /// The file changes with the program only, so a hash that anybody could compute is enough.

@@ -2,7 +2,7 @@ import HTTP
 
 /// What a read answers with, and the validators by which a client asks whether that has changed
 /// (RFC 9110 §13).
-struct Representation {
+struct Representation: Sendable {
   var body: [UInt8]
   var mediaType: MediaType
   var tag: EntityTag

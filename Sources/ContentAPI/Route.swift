@@ -4,7 +4,7 @@ import Synchronization
 
 /// One operation of the API: a method on a path, who may call it, and what answers.
 package struct Route: Sendable {
-  typealias Handler = @Sendable (ContentAPI, RouteCall) async throws -> Response
+  typealias Handler = @Sendable (ContentAPI, RouteCall) async throws -> Reply
 
   /// The parameter that lets a write be tried and not done.
   static let dryRun = "dry_run"
@@ -62,7 +62,7 @@ package struct Route: Sendable {
     _ method: Method, _ template: String, parameters: [String] = [], access: Access = .everyone,
     reads: [MediaType] = [], readsNothing: Bool = false, writes: MediaType? = .json,
     alternatives: [MediaType] = [], cost: Cost? = nil, keepsAnswers: Bool = true,
-    handler: @escaping Handler
+    reading handler: @escaping Handler
   ) {
     self.method = method
     self.template = template
@@ -78,6 +78,19 @@ package struct Route: Sendable {
     self.handler = handler
     segments = template.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
       .map(String.init)
+  }
+
+  /// As the other, for a handler that makes every answer itself.
+  init(
+    _ method: Method, _ template: String, parameters: [String] = [], access: Access = .everyone,
+    reads: [MediaType] = [], readsNothing: Bool = false, writes: MediaType? = .json,
+    alternatives: [MediaType] = [], cost: Cost? = nil, keepsAnswers: Bool = true,
+    handler: @Sendable @escaping (ContentAPI, RouteCall) async throws -> Response
+  ) {
+    self.init(
+      method, template, parameters: parameters, access: access, reads: reads,
+      readsNothing: readsNothing, writes: writes, alternatives: alternatives, cost: cost,
+      keepsAnswers: keepsAnswers, reading: { .response(try await handler($0, $1)) })
   }
 
   /// What a request costs: words to be found make a search of a list.
@@ -121,6 +134,15 @@ struct RouteCall: Sendable {
   let fingerprints: Fingerprints
 
   var head: RequestHead { request.head }
+}
+
+/// What a handler has for a request.
+enum Reply: Sendable {
+  /// What was asked for. Whether the client has it already is found out behind the handler, in one
+  /// place, so that others who ask for the same may be given it too.
+  case representation(Representation)
+  /// The answer as it is.
+  case response(Response)
 }
 
 /// The content of one request, once it has been read.

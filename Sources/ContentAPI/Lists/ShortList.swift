@@ -65,7 +65,7 @@ struct ShortList: Sendable {
   func page(
     of call: RouteCall, _ query: Query, filters: [String], identity: String,
     values: [Parameter] = [], address: String, pool: Pool
-  ) async throws -> Response {
+  ) async throws -> Reply {
     var query = query
     let request = PageRequest(
       &query, filters: identity, isKey: { !$0.isEmpty && !$0.utf8.contains(0) })
@@ -77,9 +77,10 @@ struct ShortList: Sendable {
     let rows = try await pool.read(page, deadline: .now() + .seconds(5))
     let shown = try Page(rows, of: request, projection)
     let links = request.links(shown, address: address, parameters: query.repeated(filters))
-    return try Representation(
-      body: shown.json, mediaType: .json, tag: shown.tag, changesIn: shown.changesIn,
-      isPublic: call.caller.isAnonymous, fields: ["Link": links]
-    ).answer(to: call.head)
+    return .representation(
+      Representation(
+        body: shown.json, mediaType: .json, tag: shown.tag, changesIn: shown.changesIn,
+        isPublic: call.caller.isAnonymous, fields: ["Link": links]
+      ))
   }
 }

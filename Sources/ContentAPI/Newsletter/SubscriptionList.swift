@@ -5,7 +5,7 @@ import Postgres
 /// `GET /v1/newsletter/subscriptions`: who asked for the newsletter, newest first, as JSON in pages
 /// or as CSV in one piece.
 extension Subscriptions {
-  func list(_ call: RouteCall) async throws -> Response {
+  func list(_ call: RouteCall) async throws -> Reply {
     let accept = Accept(call.head.values(of: "accept"))
     let isCSV = accept.best(of: [.json, .csv]) == 1
     var query = Query(call.head.target, allows: call.route.parameters)
@@ -34,10 +34,11 @@ extension Subscriptions {
       fields.append("Content-Disposition", "attachment; filename=\"subscriptions.csv\"")
     }
     guard let data = rows.bytes(0, 0) else { throw UnexpectedRows() }
-    return try Representation(
-      body: isCSV ? data : page.json, mediaType: isCSV ? .csv : .json, tag: page.tag,
-      isPublic: false, fields: fields
-    ).answer(to: call.head)
+    return .representation(
+      Representation(
+        body: isCSV ? data : page.json, mediaType: isCSV ? .csv : .json, tag: page.tag,
+        isPublic: false, fields: fields
+      ))
   }
 
   /// How many lines a CSV has at most, and when no limit is asked for: the whole list of most

@@ -7,15 +7,16 @@ import Postgres
 /// Nothing keeps these numbers, so nothing can put them wrong: each month is counted along the index
 /// of the list of all posts, where it is one piece.
 extension Posts {
-  func archive(_ call: RouteCall) async throws -> Response {
+  func archive(_ call: RouteCall) async throws -> Reply {
     let rows = try await pool.query(Call(Self.archive), deadline: .now() + Self.patience)
     guard rows.count == 1, let json = rows.bytes(0, 0),
       let tag = rows.text(0, 1).flatMap({ EntityTag(opaque: $0) })
     else { throw UnexpectedRows() }
-    return try Representation(
-      body: json, mediaType: .json, tag: tag, changesIn: rows.integer(0, 2),
-      isPublic: call.caller.isAnonymous
-    ).answer(to: call.head)
+    return .representation(
+      Representation(
+        body: json, mediaType: .json, tag: tag, changesIn: rows.integer(0, 2),
+        isPublic: call.caller.isAnonymous
+      ))
   }
 
   static let archiveStatements = [archive]

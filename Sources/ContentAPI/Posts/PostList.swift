@@ -13,7 +13,7 @@ extension Posts {
   static let listParameters =
     PostFilters.parameters + ["fields", "excerpt_length", "count", "limit", "cursor", "page"]
 
-  func list(_ call: RouteCall) async throws -> Response {
+  func list(_ call: RouteCall) async throws -> Reply {
     var query = Query(call.head.target, allows: call.route.parameters)
     let filters = PostFilters(&query)
     if filters.status != nil { try call.caller.require(.postsReadDrafts) }
@@ -53,13 +53,14 @@ extension Posts {
     let page = try Page(rows, of: request, projection)
     let parameters = query.repeated(
       PostFilters.parameters + ["fields", "excerpt_length", "count"])
-    return try Representation(
-      body: page.json, mediaType: .json, tag: page.tag, changesIn: page.changesIn,
-      isPublic: call.caller.isAnonymous,
-      fields: [
-        "Link": request.links(page, address: publicURL + "/v1/posts", parameters: parameters)
-      ]
-    ).answer(to: call.head)
+    return .representation(
+      Representation(
+        body: page.json, mediaType: .json, tag: page.tag, changesIn: page.changesIn,
+        isPublic: call.caller.isAnonymous,
+        fields: [
+          "Link": request.links(page, address: publicURL + "/v1/posts", parameters: parameters)
+        ]
+      ))
   }
 
   private static let newest = PostOrder.commonStatement("posts.newest", descends: true)

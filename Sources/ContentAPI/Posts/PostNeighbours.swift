@@ -8,7 +8,7 @@ import Postgres
 extension Posts {
   // GET /v1/posts/{slug}/related
 
-  func related(_ call: RouteCall) async throws -> Response {
+  func related(_ call: RouteCall) async throws -> Reply {
     var query = Query(call.head.target, allows: call.route.parameters)
     let limit = query.integer("limit", in: 1...100, standard: 20)
     try query.finish()
@@ -17,7 +17,7 @@ extension Posts {
     let (rows, elsewhere) = try await find(call, query) {
       try await pool.query(related, deadline: .now() + Self.patience)
     }
-    if let elsewhere { return elsewhere }
+    if let elsewhere { return .response(elsewhere) }
     return try neighbours(rows, call) { data in
       guard let total = rows.integer(0, 4) else { throw UnexpectedRows() }
       var json = JSONWriter(capacity: data.count + 128)
@@ -42,13 +42,14 @@ extension Posts {
 
   // GET /v1/posts/{slug}/adjacent
 
-  func adjacent(_ call: RouteCall) async throws -> Response {
+  func adjacent(_ call: RouteCall) async throws -> Reply {
     let query = Query(call.head.target, allows: call.route.parameters)
     let adjacent = Call(Self.adjacent, try start(call))
     let (rows, elsewhere) = try await find(call, query) {
       try await pool.read(adjacent, deadline: .now() + Self.patience)
     }
-    return try elsewhere ?? neighbours(rows, call) { $0 }
+    if let elsewhere { return .response(elsewhere) }
+    return try neighbours(rows, call) { $0 }
   }
 
   /// The one row of a post's neighbours, or the answer that leads to where the post is now.
@@ -73,14 +74,15 @@ extension Posts {
   /// whether the post is public, and the seconds until a scheduled one may change the answer.
   private func neighbours(
     _ rows: Rows, _ call: RouteCall, _ body: ([UInt8]) throws -> [UInt8]
-  ) throws -> Response {
+  ) throws -> Reply {
     guard let json = rows.bytes(0, 0), let tag = rows.text(0, 1).flatMap({ EntityTag(opaque: $0) }),
       let isPublic = rows.boolean(0, 2)
     else { throw UnexpectedRows() }
-    return try Representation(
-      body: try body(json), mediaType: .json, tag: tag, changesIn: rows.integer(0, 3),
-      isPublic: isPublic && call.caller.isAnonymous
-    ).answer(to: call.head)
+    return .representation(
+      Representation(
+        body: try body(json), mediaType: .json, tag: tag, changesIn: rows.integer(0, 3),
+        isPublic: isPublic && call.caller.isAnonymous
+      ))
   }
 
   static let neighbourStatements = [related, adjacent]

@@ -12,7 +12,7 @@ import Postgres
 extension Posts {
   // GET /v1/posts/{slug}/revisions
 
-  func listRevisions(_ call: RouteCall) async throws -> Response {
+  func listRevisions(_ call: RouteCall) async throws -> Reply {
     var query = Query(call.head.target, allows: call.route.parameters)
     let slug = call.variables[0]
     let request = PageRequest(
@@ -27,31 +27,32 @@ extension Posts {
     for _ in 0..<2 {
       let rows = try await pool.read(list, deadline: .now() + Self.patience)
       guard rows.count == 1 else {
-        if let answer = try await moved(call, query) { return answer }
+        if let answer = try await moved(call, query) { return .response(answer) }
         continue
       }
       let page = try Page(rows, of: request, projection)
       let links = request.links(
         page, address: url(of: slug) + "/revisions", parameters: [])
-      return try Representation(
-        body: page.json, mediaType: .json, tag: page.tag, isPublic: false, fields: ["Link": links]
-      ).answer(to: call.head)
+      return .representation(
+        Representation(
+          body: page.json, mediaType: .json, tag: page.tag, isPublic: false, fields: ["Link": links]
+        ))
     }
     throw Self.notFound
   }
 
   // GET /v1/posts/{slug}/revisions/{version}
 
-  func showRevision(_ call: RouteCall) async throws -> Response {
+  func showRevision(_ call: RouteCall) async throws -> Reply {
     let slug = call.variables[0]
     guard Slug.isValid(slug) else { throw Self.notFound }
     guard let version = Self.revision(call.variables[1]) else { throw Self.noRevision }
     let rows = try await pool.read(
       Call(Self.showRevision, [.text(slug), .integer(version)]),
       deadline: .now() + Self.patience)
-    if let revision = try Document(rows) { return try revision.shown(to: call) }
+    if let revision = try Document(rows) { return revision.shown(to: call) }
     let query = Query(call.head.target, allows: [])
-    if let answer = try await moved(call, query) { return answer }
+    if let answer = try await moved(call, query) { return .response(answer) }
     throw Self.noRevision
   }
 

@@ -14,7 +14,7 @@ package struct Posts: Sendable {
 
   // GET /v1/posts/{slug}
 
-  func show(_ call: RouteCall) async throws -> Response {
+  func show(_ call: RouteCall) async throws -> Reply {
     var query = Query(call.head.target, allows: call.route.parameters)
     let projection = Projection(&query, of: Self.members)
     let preview = query.text("preview").map { LinkToken($0) }
@@ -30,15 +30,17 @@ package struct Posts: Sendable {
     for _ in 0..<2 {
       let rows = try await pool.read(show, deadline: .now() + Self.patience)
       guard rows.count == 1 else {
-        if let answer = try await moved(call, query, preview) { return answer }
+        if let answer = try await moved(call, query, preview) { return .response(answer) }
         continue
       }
       let post = try Stored(rows)
-      return try Representation(
-        body: projection.apply(to: post.json), mediaType: .json, tag: projection.tag(of: post.tag),
-        lastModified: post.modified,
-        isPublic: post.isPublic && call.caller.isAnonymous && preview == nil
-      ).answer(to: call.head)
+      return .representation(
+        Representation(
+          body: try projection.apply(to: post.json), mediaType: .json,
+          tag: projection.tag(of: post.tag),
+          lastModified: post.modified,
+          isPublic: post.isPublic && call.caller.isAnonymous && preview == nil
+        ))
     }
     throw Self.notFound
   }

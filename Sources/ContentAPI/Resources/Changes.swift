@@ -19,7 +19,7 @@ struct Changes: Sendable {
 
   // GET /v1/changes
 
-  func list(_ call: RouteCall) async throws -> Response {
+  func list(_ call: RouteCall) async throws -> Reply {
     var query = Query(call.head.target, allows: call.route.parameters)
     let limit = query.integer("limit", in: 1...100, standard: 20)
     var cursor = query.text("since").flatMap { FeedCursor($0) }
@@ -35,11 +35,12 @@ struct Changes: Sendable {
       cursor = page.next
       page = try await self.page(cursor, limit, deadline)
     }
-    return try Representation(
-      body: page.json, mediaType: .json, tag: page.tag,
-      changesIn: min(Self.freshness, page.changesIn ?? Self.freshness),
-      isPublic: call.caller.isAnonymous
-    ).answer(to: call.head)
+    return .representation(
+      Representation(
+        body: page.json, mediaType: .json, tag: page.tag,
+        changesIn: min(Self.freshness, page.changesIn ?? Self.freshness),
+        isPublic: call.caller.isAnonymous
+      ))
   }
 
   private func page(

@@ -78,12 +78,13 @@ struct Document: Sendable {
     """
   }
 
-  /// The answer to a read: 200, 304 or 412.
-  func shown(to call: RouteCall) throws(Problem) -> Response {
-    try Representation(
-      body: json, mediaType: .json, tag: tag, lastModified: modified, changesIn: changesIn,
-      isPublic: call.caller.isAnonymous
-    ).answer(to: call.head)
+  /// What a read shows.
+  func shown(to call: RouteCall) -> Reply {
+    .representation(
+      Representation(
+        body: json, mediaType: .json, tag: tag, lastModified: modified, changesIn: changesIn,
+        isPublic: call.caller.isAnonymous
+      ))
   }
 
   /// 201 for what is new, with its place.

@@ -10,10 +10,10 @@ struct Newsletter: Sendable {
 
   // GET /v1/newsletter
 
-  func show(_ call: RouteCall) async throws -> Response {
+  func show(_ call: RouteCall) async throws -> Reply {
     let rows = try await pool.read(Call(Self.show), deadline: .now() + .seconds(5))
     guard let newsletter = try Document(rows) else { throw UnexpectedRows() }
-    return try newsletter.shown(to: call)
+    return newsletter.shown(to: call)
   }
 
   // PUT /v1/newsletter

@@ -9,10 +9,10 @@ struct Profile: Sendable {
 
   // GET /v1/profile
 
-  func show(_ call: RouteCall) async throws -> Response {
+  func show(_ call: RouteCall) async throws -> Reply {
     let rows = try await pool.read(Call(Self.show), deadline: .now() + .seconds(5))
     guard let profile = try Document(rows) else { throw UnexpectedRows() }
-    return try profile.shown(to: call)
+    return profile.shown(to: call)
   }
 
   // PUT and PATCH /v1/profile

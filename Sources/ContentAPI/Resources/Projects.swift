@@ -13,7 +13,7 @@ struct Projects: Sendable {
 
   // GET /v1/projects
 
-  func list(_ call: RouteCall) async throws -> Response {
+  func list(_ call: RouteCall) async throws -> Reply {
     var query = Query(call.head.target, allows: call.route.parameters)
     let featured = query.boolean("featured")
     let tags = query.slugs("tag", limit: Slug.maximumTagLength)
@@ -27,14 +27,14 @@ struct Projects: Sendable {
 
   // GET /v1/projects/{slug}
 
-  func show(_ call: RouteCall) async throws -> Response {
+  func show(_ call: RouteCall) async throws -> Reply {
     let slug = try call.slug(of: "project")
     let rows = try await pool.read(
       Call(Self.show, [.text(slug)]), deadline: .now() + Self.patience)
     guard let project = try Document(rows) else {
       throw Problem(.notFound, "There is no project of this slug.")
     }
-    return try project.shown(to: call)
+    return project.shown(to: call)
   }
 
   // POST /v1/projects

@@ -19,7 +19,7 @@ package struct Tags: Sendable {
 
   // GET /v1/tags
 
-  func list(_ call: RouteCall) async throws -> Response {
+  func list(_ call: RouteCall) async throws -> Reply {
     var query = Query(call.head.target, allows: call.route.parameters)
     let sort = query.choice("sort", of: ["-posts_count", "name"]) ?? "-posts_count"
     let list = sort == "name" ? Self.listByName : Self.listByCount
@@ -30,13 +30,13 @@ package struct Tags: Sendable {
 
   // GET /v1/tags/{slug}
 
-  func show(_ call: RouteCall) async throws -> Response {
+  func show(_ call: RouteCall) async throws -> Reply {
     let slug = call.variables[0]
     guard Slug.isValid(slug, limit: Slug.maximumTagLength),
       let tag = try Document(
         try await pool.read(Call(Self.show, [.text(slug)]), deadline: .now() + Self.patience))
     else { throw Problem(.notFound, "There is no tag of this slug that a published post names.") }
-    return try tag.shown(to: call)
+    return tag.shown(to: call)
   }
 
   // PUT and PATCH /v1/tags/{slug}
