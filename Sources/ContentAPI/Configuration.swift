@@ -24,6 +24,8 @@ package struct Configuration: Sendable {
   package var proxies = TrustedProxies()
   /// How much may be asked; nil when there are no limits.
   package var rateLimits: RateLimitSettings? = RateLimitSettings()
+  /// Bytes of answers kept in memory, by all loops together; 0 keeps none.
+  package var cache = 32 << 20
   /// The database role that `migrate` grants to.
   package var runtimeRole = "colophon_runtime"
   /// How long requests under way may take to finish.
@@ -34,6 +36,7 @@ package struct Configuration: Sendable {
     "DATABASE_URL", "COLOPHON_LISTEN", "COLOPHON_PRIVATE_LISTEN", "COLOPHON_PUBLIC_URL",
     "COLOPHON_CORS_ORIGINS", "COLOPHON_SIGNUP_PAGE", "COLOPHON_MAIL_FROM", "COLOPHON_SENDMAIL",
     "COLOPHON_TRUSTED_PROXIES", "COLOPHON_CLIENT_HEADER", "COLOPHON_RATE_LIMITS",
+    "COLOPHON_CACHE_MB",
     "COLOPHON_RUNTIME_ROLE", "COLOPHON_DRAIN_SECONDS",
   ]
 
@@ -126,6 +129,13 @@ package struct Configuration: Sendable {
         rateLimits = text == "off" ? nil : try RateLimitSettings(text)
       } catch {
         faults.append("COLOPHON_RATE_LIMITS \(error.text)")
+      }
+    }
+    if let text = value("COLOPHON_CACHE_MB") {
+      if text.utf8.count <= 5, text.utf8.allSatisfy(\.isDigit), let size = Int(text) {
+        cache = size << 20
+      } else {
+        faults.append("COLOPHON_CACHE_MB must be a whole number from 0 to 99999")
       }
     }
     if let text = value("COLOPHON_RUNTIME_ROLE") {

@@ -145,19 +145,21 @@ package struct ContentAPI: Responder {
   private let inFlight: KeysInFlight
   private let waitingRoom: WaitingRoom
   private let fingerprints: Fingerprints
+  private let cache: ResponseCache?
   private let log: @Sendable (LogEvent) -> Void
 
   /// - Parameters:
   ///   - publicURL: put before paths in `Location` and `Link`; empty makes them relative.
   ///   - knownKeys, inFlight: one for the whole process, whatever the number of its loops.
   ///   - signUpPage: where a plain sign-up form leads; nil for a page of this service.
+  ///   - cache: of the same loop; nil keeps nothing.
   ///   - clock: what the limits and the trust in keys go by; the loop's without one.
   package init(
     pool: Pool, publicURL: String, crossOrigin: CrossOrigin = .everyone,
     limits: ClientLimits = .none, loop: EventLoop, requestIDs: RequestIDs,
     knownKeys: KnownKeys = KnownKeys(), inFlight: KeysInFlight = KeysInFlight(),
     fingerprints: Fingerprints = .standard, signUpPage: String? = nil,
-    clock: (@Sendable () -> MonotonicInstant)? = nil,
+    cache: ResponseCache? = nil, clock: (@Sendable () -> MonotonicInstant)? = nil,
     log: @Sendable @escaping (LogEvent) -> Void
   ) {
     posts = Posts(pool: pool, publicURL: publicURL)
@@ -178,6 +180,7 @@ package struct ContentAPI: Responder {
     self.limits = limits
     self.crossOrigin = crossOrigin
     self.requestIDs = requestIDs
+    self.cache = cache
     self.log = log
   }
 
@@ -187,7 +190,7 @@ package struct ContentAPI: Responder {
     + Newsletter.statements + Changes.statements
     + Subscriptions.statements + VerifiedKeys.statements + Claim.statements
     + WriteOutcomes.statements + KeyReaper.statements + Outbox.statements
-    + SearchIndex.statements + LimitLedger.statements
+    + SearchIndex.statements + LimitLedger.statements + PositionWatch.statements
 
   /// The straight line that every request takes.
   package func respond(to request: Request) async -> Response {
@@ -211,7 +214,7 @@ package struct ContentAPI: Responder {
         request: request, route: route, variables: variables, caller: caller, instance: id,
         key: route.keepsAnswers && !isRehearsal ? name : nil, isRehearsal: isRehearsal,
         inFlight: inFlight, waitingRoom: waitingRoom, fingerprints: fingerprints)
-      switch try await route.handler(self, call) {
+      switch try await reply(to: call) {
       case .representation(let shown): response = try shown.answer(to: request.head)
       case .response(let answer): response = answer
       }
@@ -221,6 +224,8 @@ package struct ContentAPI: Responder {
       if problem.kind == .internalError { log(.internalError(request: id, "\(error)")) }
       response = problem.response(instance: id)
     }
+    // Before anybody hears of the write. One whose outcome is unknown is found by asking.
+    if matched?.changesContent == true, response.status < 500 { cache?.position.move() }
     if let charge { limits.settle(charge, isShed: isShed, in: &response, at: clock) }
     crossOrigin.open(&response, to: request.head, of: matched)
     if case .success(.some) = key, let text = request.head.first(of: "idempotency-key") {
@@ -229,6 +234,38 @@ package struct ContentAPI: Responder {
     response.fields.append("X-Request-Id", FieldValue(id))
     response.fields.append("X-Content-Type-Options", "nosniff")
     return response
+  }
+
+  /// What the handler has, or the cache for it: of a public read by nobody in particular, which asks
+  /// for no other form than that which everybody gets.
+  private func reply(to call: RouteCall) async throws -> Reply {
+    let route = call.route
+    guard let cache, route.method == .get, route.access == .everyone, call.caller.isAnonymous,
+      route.cost(of: call.head) != .search,
+      Accept(call.head.values(of: "accept")).best(of: route.offers) ?? 0 == 0
+    else { return try await route.handler(self, call) }
+    return try await cache.reply(
+      to: call, now: clock(),
+      finish: { response in
+        crossOrigin.openPublicRead(&response)
+        response.fields.append("X-Content-Type-Options", "nosniff")
+      },
+      read: { try await route.handler(self, call) })
+  }
+
+  /// The answer to a public read that is in memory, written down already. Whatever is not as plain
+  /// as most reads are, and whoever has no quota left, goes the long way.
+  package func promptAnswer(to head: RequestHead, from peer: SocketAddress) -> PromptAnswer? {
+    guard let cache, head.method == .get || head.method == .head,
+      head.place(of: "authorization") == .absent, crossOrigin.isSameForAll(head)
+    else { return nil }
+    return cache.promptAnswer(
+      to: head, now: clock(),
+      admit: { quarters in
+        let client = Client.address(limits.address(of: head, from: peer))
+        return limits.admits(client, quarters: quarters, at: clock)
+      },
+      name: { requestIDs.appendField(for: head, to: &$0) })
   }
 
   /// The problem for a request that was refused before it could be matched.
@@ -420,10 +457,37 @@ package final class RequestIDs: Sendable {
 
   /// `X-Request-Id` is echoed when it is at most 128 visible ASCII characters.
   func id(of head: RequestHead) -> String {
-    guard case .one(let text) = head.only(of: "x-request-id"), (1...128).contains(text.utf8.count),
-      text.utf8.allSatisfy({ (0x21...0x7e).contains($0) })
+    guard case .one(let text) = head.only(of: "x-request-id"), Self.isSane(text.utf8Span.span)
     else { return make() }
     return text
+  }
+
+  /// Adds the field line that names the request, without an allocation.
+  func appendField(for head: RequestHead, to output: inout [UInt8]) {
+    output.append(contentsOf: "X-Request-Id: ".utf8)
+    var isNamed = false
+    if case .line(let index) = head.place(of: "x-request-id") {
+      isNamed = head.withLine(index) { name in
+        guard Self.isSane(name) else { return false }
+        for index in name.indices { output.append(name[index]) }
+        return true
+      }
+    }
+    if !isNamed {
+      let (_, number) = counter.wrappingAdd(1, ordering: .relaxed)
+      output.append(contentsOf: prefix.utf8)
+      for shift in stride(from: UInt64(44), through: 0, by: -4) {
+        let digit = UInt8(truncatingIfNeeded: number >> shift) & 15
+        output.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+      }
+    }
+    output.append(contentsOf: "\r\n".utf8)
+  }
+
+  private static func isSane(_ name: Span<UInt8>) -> Bool {
+    guard (1...128).contains(name.count) else { return false }
+    for index in name.indices where !(0x21...0x7e).contains(name[index]) { return false }
+    return true
   }
 
   private static func hex(_ number: UInt64, digits: Int) -> String {

@@ -46,19 +46,34 @@ package struct CrossOrigin: Sendable, Equatable {
       guard head.first(of: "access-control-request-method") != nil, head.first(of: "origin") != nil
       else { return }
       let methods = Self.publicMethods(of: head.target.segments)
-      guard !methods.isEmpty, allow(head, in: &response) else { return }
+      guard !methods.isEmpty, allow(head.only(of: "origin"), in: &response) else { return }
       response.fields.append("Access-Control-Allow-Methods", FieldValue(methods))
       response.fields.append("Access-Control-Allow-Headers", Self.allowedFields)
       response.fields.append("Access-Control-Max-Age", Self.maximumAge)
     default:
       guard route.map({ $0.access == .everyone }) ?? [.get, .head].contains(head.method),
-        allow(head, in: &response)
+        allow(head.only(of: "origin"), in: &response)
       else { return }
       response.fields.append("Access-Control-Expose-Headers", Self.exposedFields)
     }
   }
 
-  /// The same for a request that was refused before it was understood: its origin is not known, so
+  /// Adds what the answer to a public read has for every page that may have it.
+  func openPublicRead(_ response: inout Response) {
+    if allow(.absent, in: &response) {
+      response.fields.append("Access-Control-Expose-Headers", Self.exposedFields)
+    }
+  }
+
+  /// Whether the answer to a public read is that of `openPublicRead`, whoever asks.
+  func isSameForAll(_ head: RequestHead) -> Bool {
+    switch origins {
+    case .any, .none: true
+    case .these: head.place(of: "origin") == .absent
+    }
+  }
+
+  /// What `open` does for a request that was refused before it was understood: its origin is not known, so
   /// only what is open to everybody is open here.
   func openRefusal(_ response: inout Response) {
     guard origins == .any else { return }
@@ -68,7 +83,7 @@ package struct CrossOrigin: Sendable, Equatable {
 
   /// Whether the page that asks may have the answer, which says so then. With a list the answer
   /// differs by origin, for caches to know also where nobody asked.
-  private func allow(_ head: RequestHead, in response: inout Response) -> Bool {
+  private func allow(_ origin: RequestHead.SingleValue, in response: inout Response) -> Bool {
     switch origins {
     case .none: return false
     case .any:
@@ -77,7 +92,7 @@ package struct CrossOrigin: Sendable, Equatable {
     case .these(let list):
       let vary = response.fields.first(of: "Vary").map { $0.text + ", Origin" } ?? "Origin"
       response.fields.set("Vary", FieldValue(vary))
-      guard case .one(let origin) = head.only(of: "origin"), list.contains(origin) else {
+      guard case .one(let origin) = origin, list.contains(origin) else {
         return false
       }
       response.fields.append("Access-Control-Allow-Origin", FieldValue(origin))

@@ -27,6 +27,25 @@ package struct Metrics: Sendable {
   }
 }
 
+extension ResponseCache.Counts {
+  /// What the caches of all loops have done.
+  func describe(in metrics: inout Metrics) {
+    metrics.add(
+      .counter, "cache_hits_total", hits, help: "Public reads that were answered from memory.")
+    metrics.add(
+      .counter, "cache_stale_hits_total", staleHits,
+      help: "Those of them whose answer said its age, as the database could not be asked.")
+    metrics.add(
+      .counter, "cache_misses_total", misses,
+      help: "Public reads for which the database was asked.")
+    metrics.add(
+      .counter, "cache_joined_total", joined,
+      help: "Public reads that waited for another one of the same.")
+    metrics.add(.gauge, "cache_answers", answers, help: "Answers in memory.")
+    metrics.add(.gauge, "cache_bytes", bytes, help: "Bytes they take.")
+  }
+}
+
 extension KeysInFlight {
   /// What became of writes and their keys.
   func describe(in metrics: inout Metrics) {

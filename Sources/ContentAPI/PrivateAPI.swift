@@ -13,22 +13,25 @@ package struct PrivateAPI: Responder {
   private let inFlight: KeysInFlight
   private let limits: ClientLimits
   private let mails: MailCounts?
+  private let caches: [ResponseCache]
 
   /// - Parameters:
   ///   - pools: of all loops; the service is ready when each of them can be used.
   ///   - draining: set by whoever ends the service.
   ///   - inFlight: what counts the writes of this process.
   ///   - limits: of the process; it is ready when it knows with whom it shares them.
+  ///   - caches: of all loops.
   ///   - mails: what counts its mails; nil where none can leave.
   package init(
     pools: [Pool], draining: Draining, inFlight: KeysInFlight,
-    limits: ClientLimits = .none, mails: MailCounts? = nil
+    limits: ClientLimits = .none, caches: [ResponseCache] = [], mails: MailCounts? = nil
   ) {
     self.pools = pools
     self.draining = draining
     self.inFlight = inFlight
     self.limits = limits
     self.mails = mails
+    self.caches = caches
   }
 
   /// Answers the three paths; 404 for others, 405 for what is neither GET nor HEAD.
@@ -54,6 +57,9 @@ package struct PrivateAPI: Responder {
       var metrics = Metrics()
       inFlight.describe(in: &metrics)
       limits.describe(in: &metrics)
+      var counts = ResponseCache.Counts()
+      for cache in caches { counts.add(cache.counts) }
+      if !caches.isEmpty { counts.describe(in: &metrics) }
       mails?.describe(in: &metrics)
       return Response(
         status: 200,

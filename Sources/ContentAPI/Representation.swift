@@ -11,26 +11,34 @@ struct Representation: Sendable {
   /// Seconds until it may change by itself, because a scheduled post comes due; nil when it cannot.
   var changesIn: Int?
   var isPublic: Bool
+  /// Seconds since it was known to be what the database has, when that cannot be asked.
+  var age: Int?
   var fields: ResponseFields = [:]
 
   /// 200, or 304 where the client has it already, or 412.
   func answer(to head: RequestHead) throws(Problem) -> Response {
-    var fields = fields
-    fields.append("ETag", FieldValue(tag.text))
-    if let lastModified { fields.append("Last-Modified", FieldValue(lastModified.text)) }
-    fields.append("Cache-Control", FieldValue(cacheControl))
-    fields.append("Vary", "Accept, Authorization")
     switch try precondition(of: head) {
-    case .holds: break
-    case .unchanged: return Response(status: 304, fields: fields)
+    case .holds: return response(status: 200)
+    case .unchanged: return response(status: 304)
     case .fails:
       throw Problem(
         .preconditionFailed, "If-Match names another representation than this.",
         fields: ["ETag": FieldValue(tag.text)])
     }
+  }
+
+  /// As 200, or as 304 without what describes the content.
+  func response(status: Int) -> Response {
+    var fields = fields
+    fields.append("ETag", FieldValue(tag.text))
+    if let lastModified { fields.append("Last-Modified", FieldValue(lastModified.text)) }
+    if let age { fields.append("Age", FieldValue(age)) }
+    fields.append("Cache-Control", FieldValue(cacheControl))
+    fields.append("Vary", "Accept, Authorization")
+    if status == 304 { return Response(status: status, fields: fields) }
     let charset = mediaType.type == "text" ? "; charset=utf-8" : ""
     fields.append("Content-Type", FieldValue(mediaType.essence + charset))
-    return Response(status: 200, fields: fields, body: body)
+    return Response(status: status, fields: fields, body: body)
   }
 
   private enum Precondition { case holds, unchanged, fails }
@@ -57,11 +65,24 @@ struct Representation: Sendable {
 
   private var cacheControl: String {
     guard isPublic else { return "private, no-store" }
-    if let changesIn, changesIn < 60 {
-      return "public, max-age=\(max(0, changesIn)), stale-if-error=86400"
-    }
-    return "public, max-age=60, stale-while-revalidate=30, stale-if-error=86400"
+    var text: [UInt8] = []
+    Self.appendPublicCacheControl(changesIn, to: &text)
+    return String(decoding: text, as: UTF8.self)
   }
+
+  /// The Cache-Control of what everybody may see, which may change by itself in `seconds`.
+  static func appendPublicCacheControl(_ seconds: Int?, to output: inout [UInt8]) {
+    let seconds = max(0, seconds ?? Self.freshness)
+    output.append(contentsOf: "public, max-age=".utf8)
+    ResponseWriter.append(min(seconds, Self.freshness), to: &output)
+    if seconds >= Self.freshness {
+      output.append(contentsOf: ", stale-while-revalidate=30".utf8)
+    }
+    output.append(contentsOf: ", stale-if-error=86400".utf8)
+  }
+
+  /// Seconds that others may keep it without asking.
+  private static let freshness = 60
 }
 
 extension RequestHead {

@@ -93,6 +93,18 @@ package struct Route: Sendable {
       keepsAnswers: keepsAnswers, reading: { .response(try await handler($0, $1)) })
   }
 
+  /// The media types that it answers in, the one for who does not mind first.
+  var offers: [MediaType] { (writes.map { [$0] } ?? []) + alternatives }
+
+  /// Whether a call of it may change what others read.
+  var changesContent: Bool {
+    switch access {
+    case .scope(let scope):
+      method != .get && [.postsWrite, .projectsWrite, .profileWrite].contains(scope)
+    case .everyone, .principal: false
+    }
+  }
+
   /// What a request costs: words to be found make a search of a list.
   func cost(of head: RequestHead) -> Cost {
     let isSearch =

@@ -47,6 +47,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
   private var jobs: [UnownedJob] = []
   private var tickInstant = MonotonicInstant.now()
   private var waitsPrecisely = true
+  private let enter = Entrances()
 
   // Shared.
   private let inbox = Locked(Inbox())
@@ -162,7 +163,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     defer { unsafe events.deallocate() }
     while true {
       runJobs()
-      for observer in observers { observer.assumeIsolated { $0.tickEnded() } }
+      for observer in observers { enter.tickEnded(observer) }
       if jobs.isEmpty, inbox.withLock({ $0.isStopped && $0.jobs.isEmpty }) { return }
 
       // With jobs left it only looks, so that a task that never rests starves neither descriptors
@@ -217,13 +218,13 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     let slot = slots[Int(data & 0xffff_ffff)]
     guard let owner = slot.owner, slot.generation == UInt32(data >> 32) else { return }
     let events = unsafe ReadyEvents(rawValue: event.events)
-    owner.assumeIsolated { $0.ready(slot.token, events) }
+    enter.ready(owner, slot.token, events)
   }
 
   private func fireTimers() {
     while let action = timers.takeDue(at: tickInstant) {
       switch action {
-      case .expire(let owner, let token): owner.assumeIsolated { $0.expired(token) }
+      case .expire(let owner, let token): enter.expired(owner, token)
       case .resume(let continuation): unsafe continuation.resume()
       }
     }
@@ -249,6 +250,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     _ number: Int32, for interest: Interest, token: Int, of owner: any LoopBound
   ) throws(SystemError) -> Registration {
     checkIsolated()
+    precondition(owner.loop === self, "an actor is entered on its own loop alone")
     let index = freeSlots.popLast() ?? UInt32(slots.count)
     if index == slots.count { slots.append(Slot()) }
     let registration = Registration(
@@ -303,6 +305,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
   /// cancelling: an owner that has lost interest ignores the call.
   package func schedule(_ token: Int, of owner: any LoopBound, at due: MonotonicInstant) {
     checkIsolated()
+    precondition(owner.loop === self, "an actor is entered on its own loop alone")
     timers.add(.expire(owner, token: token), due: due)
   }
 
@@ -327,6 +330,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
   /// From now on the actor's `tickEnded` is called at the end of each tick.
   package func observeTicks(_ observer: any LoopBound) {
     checkIsolated()
+    precondition(observer.loop === self, "an actor is entered on its own loop alone")
     observers.append(observer)
   }
 
@@ -334,6 +338,25 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     checkIsolated()
     observers.removeAll { $0 === observer }
   }
+}
+
+/// The methods of a `LoopBound`, to be called by its loop.
+///
+/// On the loop's thread an actor of the loop may be entered without waiting. `assumeIsolated` does
+/// that with a closure, for which it allocates twice, each time; this takes the isolation off the
+/// methods in the same way, once.
+private struct Entrances {
+  let ready: (any LoopBound, Int, ReadyEvents) -> Void = unsafe unsafeBitCast(
+    { (owner: isolated any LoopBound, token, events) in owner.ready(token, events) }
+      as (isolated any LoopBound, Int, ReadyEvents) -> Void,
+    to: ((any LoopBound, Int, ReadyEvents) -> Void).self)
+  let expired: (any LoopBound, Int) -> Void = unsafe unsafeBitCast(
+    { (owner: isolated any LoopBound, token) in owner.expired(token) }
+      as (isolated any LoopBound, Int) -> Void,
+    to: ((any LoopBound, Int) -> Void).self)
+  let tickEnded: (any LoopBound) -> Void = unsafe unsafeBitCast(
+    { (owner: isolated any LoopBound) in owner.tickEnded() } as (isolated any LoopBound) -> Void,
+    to: ((any LoopBound) -> Void).self)
 }
 
 /// Brings a task onto the loop before it adds itself to the loop's timers.

@@ -1,6 +1,6 @@
 /// An actor that lives on one event loop: its methods run on the loop's thread and nowhere else, so
 /// that its state needs no lock, and a call from one such actor to another of the same loop is a
-/// plain function call. The loop enters it with `assumeIsolated`, once per event.
+/// plain function call. The loop enters it once per event.
 package protocol LoopBound: Actor {
   nonisolated var loop: EventLoop { get }
 

@@ -67,6 +67,28 @@ package struct RequestHead: Sendable {
     return found.map { .one(text($0.value)) } ?? .absent
   }
 
+  /// Where a field stands that may stand there once.
+  package enum Place: Sendable, Equatable {
+    case absent, repeated
+    case line(Int)
+  }
+
+  /// The place of the field `name`, found without an allocation.
+  package func place(of name: FieldName) -> Place {
+    var place = Place.absent
+    for index in lines.indices where isNamed(lines[index], name) {
+      if place != .absent { return .repeated }
+      place = .line(index)
+    }
+    return place
+  }
+
+  /// Hands the bytes of a line that `place(of:)` has found to `body`, without an allocation.
+  package func withLine<Result>(_ index: Int, _ body: (Span<UInt8>) -> Result) -> Result {
+    let value = lines[index].value
+    return body(bytes.span.extracting(Int(value.lowerBound)..<Int(value.upperBound)))
+  }
+
   /// Hands the bytes of the first line of the field `name` to `body`, without an allocation; nil
   /// without such a line.
   package func withFirst<Result>(

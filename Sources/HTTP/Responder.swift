@@ -6,8 +6,17 @@ package protocol Responder: Sendable {
   /// read yet, so that a request that is refused anyway costs neither side its upload.
   func respond(to request: Request) async -> Response
 
+  /// The answer to a request without content, if it is at hand: nil leads to `respond(to:)`. Called
+  /// on the loop for each such request, in its turn and without a task, so it must not take long.
+  func promptAnswer(to head: RequestHead, from peer: SocketAddress) -> PromptAnswer?
+
   /// Renders one of the server's own refusals, for a request that never became one.
   func response(to refusal: Refusal) -> Response
+}
+
+extension Responder {
+  /// For responders that have nothing at hand.
+  package func promptAnswer(to head: RequestHead, from peer: SocketAddress) -> PromptAnswer? { nil }
 }
 
 /// One request, as a responder sees it.

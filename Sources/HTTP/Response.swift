@@ -14,6 +14,25 @@ package struct Response: Sendable {
   }
 }
 
+/// An answer that is bytes already but for what each answer has of its own. Writing it allocates
+/// nothing, and neither does making one of arrays that are there.
+package struct PromptAnswer: Sendable {
+  /// The status code, 100…599.
+  package var status: Int
+  /// Field lines as `ResponseFields.bytes` makes them, those that are kept and those of this answer.
+  package var fields: [UInt8]
+  package var ownFields: [UInt8]
+  /// As `Response.body`.
+  package var body: [UInt8]
+
+  package init(status: Int, fields: [UInt8], ownFields: [UInt8] = [], body: [UInt8] = []) {
+    self.status = status
+    self.fields = fields
+    self.ownFields = ownFields
+    self.body = body
+  }
+}
+
 /// Field lines in the order in which they are sent.
 package struct ResponseFields: Sendable, Sequence, ExpressibleByDictionaryLiteral {
   package typealias Line = (name: FieldName, value: FieldValue)
@@ -50,6 +69,13 @@ package struct ResponseFields: Sendable, Sequence, ExpressibleByDictionaryLitera
   /// The first value of `name`, nil without one.
   package func first(of name: FieldName) -> FieldValue? {
     lines.first { $0.name == name }?.value
+  }
+
+  /// The lines as they are sent, without those that are the writer's.
+  package var bytes: [UInt8] {
+    var bytes: [UInt8] = []
+    ResponseWriter.append(self, to: &bytes)
+    return bytes
   }
 
   package func makeIterator() -> IndexingIterator<[Line]> {

@@ -12,8 +12,28 @@ package enum ResponseWriter {
     _ response: Response, answering method: Method?, version: Version = .http11,
     keepAlive: Bool, date: HTTPDate, into output: inout [UInt8]
   ) {
-    // A status that cannot be written is a fault of the program, which 500 says.
-    let status = (100...599).contains(response.status) ? response.status : 500
+    begin(response.status, date, &output)
+    append(response.fields, to: &output)
+    end(
+      response.status, response.body, answering: method, version: version, keepAlive: keepAlive,
+      &output)
+  }
+
+  /// The same of an answer that is bytes already.
+  package static func write(
+    _ answer: PromptAnswer, answering method: Method?, version: Version = .http11,
+    keepAlive: Bool, date: HTTPDate, into output: inout [UInt8]
+  ) {
+    begin(answer.status, date, &output)
+    output.append(contentsOf: answer.fields)
+    output.append(contentsOf: answer.ownFields)
+    end(
+      answer.status, answer.body, answering: method, version: version, keepAlive: keepAlive,
+      &output)
+  }
+
+  private static func begin(_ status: Int, _ date: HTTPDate, _ output: inout [UInt8]) {
+    let status = sendable(status)
     output.append(contentsOf: "HTTP/1.1 ".utf8)
     append(status, to: &output)
     output.append(.space)
@@ -21,16 +41,31 @@ package enum ResponseWriter {
     output.append(contentsOf: "\r\nDate: ".utf8)
     date.append(to: &output)
     output.append(contentsOf: "\r\n".utf8)
-    for (name, value) in response.fields where !isWriters(name) {
+  }
+
+  /// A status that cannot be written is a fault of the program, which 500 says.
+  private static func sendable(_ status: Int) -> Int {
+    (100...599).contains(status) ? status : 500
+  }
+
+  static func append(_ fields: ResponseFields, to output: inout [UInt8]) {
+    for (name, value) in fields where !isWriters(name) {
       for byte in name.text.utf8 { output.append(byte.isToken ? byte : 0x2D) }
       output.append(contentsOf: ": ".utf8)
       output.append(contentsOf: value.text.utf8)
       output.append(contentsOf: "\r\n".utf8)
     }
+  }
+
+  private static func end(
+    _ status: Int, _ body: [UInt8], answering method: Method?, version: Version, keepAlive: Bool,
+    _ output: inout [UInt8]
+  ) {
+    let status = sendable(status)
     let hasContent = status >= 200 && status != 204 && status != 304
     if hasContent {
       output.append(contentsOf: "Content-Length: ".utf8)
-      append(response.body.count, to: &output)
+      append(body.count, to: &output)
       output.append(contentsOf: "\r\n".utf8)
     }
     if !keepAlive {
@@ -39,7 +74,7 @@ package enum ResponseWriter {
       output.append(contentsOf: "Connection: keep-alive\r\n".utf8)
     }
     output.append(contentsOf: "\r\n".utf8)
-    if hasContent, method != .head { output.append(contentsOf: response.body) }
+    if hasContent, method != .head { output.append(contentsOf: body) }
   }
 
   /// Appends the interim answer to a client that waits before it sends its content (RFC 9110
@@ -59,7 +94,7 @@ package enum ResponseWriter {
   }
 
   /// `number`, which is not negative, in decimal.
-  private static func append(_ number: Int, to output: inout [UInt8]) {
+  package static func append(_ number: Int, to output: inout [UInt8]) {
     var power = 1
     while number / power >= 10 { power *= 10 }
     while power > 0 {

@@ -31,6 +31,14 @@ package struct Target: Sendable {
     layout.form == .absolute ? text(layout.authority) : nil
   }
 
+  /// Hands path and query as they were sent to `body`, without an allocation; nil of a target that
+  /// is not of the origin form.
+  package func withOriginForm<Result>(_ body: (Span<UInt8>) -> Result) -> Result? {
+    guard layout.form == .origin else { return nil }
+    let end = layout.hasQuery ? layout.query.upperBound : layout.path.upperBound
+    return body(bytes.span.extracting(Int(layout.path.lowerBound)..<Int(end)))
+  }
+
   /// The path as it was sent, `/` when a whole URI has none, `*` in the asterisk form.
   package var rawPath: String { layout.path.isEmpty ? "/" : text(layout.path) }
 

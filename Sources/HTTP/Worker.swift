@@ -212,6 +212,11 @@ actor Worker<App: Responder>: LoopBound {
 
   private func begin(_ connection: Connection, _ head: RequestHead) {
     let hasContent = head.framing != .none && head.framing != .length(0)
+    // The parser ends a message without content in a step of its own, which needs no input.
+    if !hasContent {
+      _ = connection.parser.next([UInt8]().span)
+      if answerPromptly(connection, head) { return }
+    }
     exchanges += 1
     let id = ExchangeID(slot: connection.slot, number: exchanges)
     connection.phase = .handling
@@ -219,8 +224,6 @@ actor Worker<App: Responder>: LoopBound {
     connection.exchange = Connection.Exchange(
       id: id, method: head.method, version: head.version, keepsAlive: head.keepAlive,
       framing: head.framing, awaitsContinue: head.expectsContinue, isComplete: !hasContent)
-    // The parser ends a message without content in a step of its own, which needs no input.
-    if !hasContent { _ = connection.parser.next([UInt8]().span) }
 
     let content =
       hasContent ? Content.unread { await self.content(of: id) } : Content.ready([])
@@ -255,6 +258,18 @@ actor Worker<App: Responder>: LoopBound {
   }
 
   // Answering
+
+  /// Answers with what the responder has at hand, without a task; false when there is nothing.
+  private func answerPromptly(_ connection: Connection, _ head: RequestHead) -> Bool {
+    guard let answer = responder.promptAnswer(to: head, from: connection.peer) else { return false }
+    let keepsAlive = head.keepAlive && !isDraining
+    note(connection)
+    ResponseWriter.write(
+      answer, answering: head.method, version: head.version, keepAlive: keepsAlive,
+      date: HTTPDate(secondsSinceEpoch: WallClock.unixSeconds()), into: &connection.output)
+    if keepsAlive { nextRequest(connection) } else { connection.phase = .closing }
+    return true
+  }
 
   private func complete(_ id: ExchangeID, _ response: Response) {
     guard let connection = connection(handling: id), let exchange = connection.exchange else {

@@ -39,6 +39,8 @@ struct Service {
     let limits = ClientLimits(
       configuration.rateLimits, proxies: configuration.proxies, areShared: !isAlone)
     let reporter = LimitReporter(limits, conninfo: databaseURL, loop: first) { log.write($0) }
+    let position = ContentPosition()
+    var caches: [ResponseCache] = []
     var pools: [Pool] = []
     var contentAPIs: [ObjectIdentifier: ContentAPI] = [:]
     for loop in loops {
@@ -47,14 +49,21 @@ struct Service {
       ) { log.write($0) }
       await pool.start()
       pools.append(pool)
+      let cache =
+        configuration.cache == 0
+        ? nil
+        : ResponseCache(
+          capacity: configuration.cache / loops.count, position: position)
+      if let cache { caches.append(cache) }
       contentAPIs[ObjectIdentifier(loop)] = ContentAPI(
         pool: pool, publicURL: configuration.publicURL ?? "",
         crossOrigin: configuration.crossOrigin, limits: limits, loop: loop,
         requestIDs: requestIDs, knownKeys: knownKeys, inFlight: inFlight,
-        signUpPage: configuration.signUpPage
+        signUpPage: configuration.signUpPage, cache: cache
       ) { log.write($0) }
     }
     let apis = contentAPIs
+    let allCaches = caches
     let privateServer: Server<PrivateAPI>
     let server: Server<ContentAPI>
     do {
@@ -63,7 +72,7 @@ struct Service {
       ) { _ in
         PrivateAPI(
           pools: pools, draining: draining, inFlight: inFlight, limits: limits,
-          mails: mailCounts)
+          caches: allCaches, mails: mailCounts)
       }
       server = try await Server.start(on: configuration.listen, loops: loops) {
         apis[ObjectIdentifier($0)]!
@@ -73,6 +82,10 @@ struct Service {
       throw Failure("\(error.call): the address is taken; stop who has it or choose another port")
     }
     if let reporter { Task.immediate(executorPreference: first) { await reporter.run() } }
+    if !caches.isEmpty {
+      let watch = PositionWatch(pool: pools[0], position: position)
+      Task.immediate(executorPreference: first) { await watch.run() }
+    }
     let reaper = KeyReaper(pool: pools[0])
     Task.immediate(executorPreference: first) { await reaper.run() }
     let searchIndex = SearchIndex(pool: pools[0])

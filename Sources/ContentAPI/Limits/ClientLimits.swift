@@ -62,7 +62,23 @@ package struct ClientLimits: Sendable {
 
   /// Whom the request comes from.
   func address(of request: Request) -> NetworkAddress {
-    proxies.client(of: request.head, from: request.peer)
+    address(of: request.head, from: request.peer)
+  }
+
+  func address(of head: RequestHead, from peer: SocketAddress) -> NetworkAddress {
+    proxies.client(of: head, from: peer)
+  }
+
+  /// Takes a cost from the quota of a client that is not told how it stands. False where there is
+  /// none: nothing is taken then, nor counted, as it is asked for once more to say why.
+  func admits(_ client: Client, quarters: Int, at clock: Clock) -> Bool {
+    guard let limiter, quarters > 0 else { return true }
+    let amount = Amount(quarters: Int64(quarters))
+    guard case .admitted = limiter.admit(client, cost: amount, now: clock().nanoseconds) else {
+      return false
+    }
+    counts.admitted.add(1, ordering: .relaxed)
+    return true
   }
 
   /// Takes `cost` from the client's quota, or throws 429. Nil without limits, and for what is free.

@@ -317,7 +317,7 @@ extension Changes {
   /// What can be seen now: `newest` is the last transaction that has written to the feed, `horizon`
   /// what is seen, up to that one: what others do meanwhile changes no cursor. A snapshot with very
   /// many transactions under way ends with the 64th of them, and the rest is told later.
-  private static let horizons = """
+  static let horizon = """
     newest as materialized (
       select l.era, coalesce((
           select c.xid from colophon.changes c where c.era = l.era order by c.xid desc limit 1
@@ -335,7 +335,12 @@ extension Changes {
           ) as xids
         ) a
       ) o
-    ), standing as materialized (
+    )
+    """
+
+  /// Behind them, whether the cursor can be gone on with.
+  private static let horizons = """
+    \(horizon), standing as materialized (
       select case
         when $2::bigint is null or (
             exists (

@@ -1,0 +1,65 @@
+import EventLoop
+package import Postgres
+
+/// Asks the database, a few times a second, whether content has changed.
+///
+/// The question is cheap whatever has been written: the feed of changes names the last transaction
+/// that wrote to it, and with those under way at that moment it makes a text that is another as soon
+/// as one of them has ended. There is no LISTEN beside it: a NOTIFY inside a write would serialise
+/// all commits, one behind it can be lost, poolers do not pass it on, and this question has to be
+/// asked anyway.
+package struct PositionWatch: Sendable {
+  private let pool: Pool
+  private let position: ContentPosition
+
+  static let interval = Duration.milliseconds(200)
+  private static let patience = Duration.milliseconds(500)
+
+  package init(pool: Pool, position: ContentPosition) {
+    self.pool = pool
+    self.position = position
+  }
+
+  /// Goes on until the pool is closed.
+  package func run() async {
+    var last: String?
+    while true {
+      let asked = MonotonicInstant.now()
+      var rest = Self.interval
+      do {
+        let rows = try await pool.read(Call(Self.ask), deadline: asked + Self.patience)
+        guard let mark = rows.text(0, 0) else { throw UnexpectedRows() }
+        if mark != last { position.move() }
+        last = mark
+        position.confirm(asked: asked)
+        // What comes due shows as soon as it has.
+        if let due = rows.integer(0, 1) { rest = min(rest, .microseconds(due + 1000)) }
+      } catch PostgresError.unavailable("closing") {
+        return
+      } catch {
+        // Silence is noticed by those who read: nothing is confirmed.
+      }
+      await pool.loop.sleep(until: asked + rest)
+    }
+  }
+
+  static let statements = [ask]
+
+  /// A text that stays the same as long as no content has changed, and the microseconds until the
+  /// next post comes out by its date. After a restart or a failover of the server nothing is as it
+  /// was: what had been read may have been lost.
+  private static let ask = Statement(
+    "cache.ask",
+    """
+    with \(Changes.horizon)
+    select concat_ws(' ', h.era, h.snapshot,
+        colophon.microseconds(pg_postmaster_start_time()),
+        (select e.mark from colophon.feed_eras e where e.era = h.era order by e.mark limit 1),
+        'colophon.changes'::regclass::oid,
+        (select colophon.microseconds(c.due_at)::text || c.slug from colophon.changes c
+          where c.due_at <= colophon.clock() order by c.due_at desc, c.slug desc limit 1)),
+      (select colophon.microseconds(c.due_at) - colophon.microseconds(colophon.clock())
+        from colophon.changes c where c.due_at > colophon.clock() order by c.due_at limit 1)
+    from horizon h
+    """)
+}
