@@ -1,4 +1,4 @@
-import EventLoop
+package import EventLoop
 package import Postgres
 
 /// Asks the database, a few times a second, whether content has changed.
@@ -25,22 +25,28 @@ package struct PositionWatch: Sendable {
     var last: String?
     while true {
       let asked = MonotonicInstant.now()
-      var rest = Self.interval
       do {
-        let rows = try await pool.read(Call(Self.ask), deadline: asked + Self.patience)
-        guard let mark = rows.text(0, 0) else { throw UnexpectedRows() }
-        if mark != last { position.move() }
-        last = mark
-        position.confirm(asked: asked)
-        // What comes due shows as soon as it has.
-        if let due = rows.integer(0, 1) { rest = min(rest, .microseconds(due + 1000)) }
+        await pool.loop.sleep(until: asked + (try await look(last: &last, now: asked)))
       } catch PostgresError.unavailable("closing") {
         return
       } catch {
         // Silence is noticed by those who read: nothing is confirmed.
+        await pool.loop.sleep(until: asked + Self.interval)
       }
-      await pool.loop.sleep(until: asked + rest)
     }
+  }
+
+  /// Asks once, and says how long it may be until the next time.
+  ///
+  /// - Parameter last: what the database said the last time, nil before the first.
+  package func look(last: inout String?, now: MonotonicInstant) async throws -> Duration {
+    let rows = try await pool.read(Call(Self.ask), deadline: .now() + Self.patience)
+    guard let mark = rows.text(0, 0) else { throw UnexpectedRows() }
+    if mark != last { position.move() }
+    last = mark
+    position.confirm(asked: now)
+    // What comes due shows as soon as it has.
+    return min(Self.interval, rows.integer(0, 1).map { .microseconds($0 + 1000) } ?? Self.interval)
   }
 
   static let statements = [ask]
