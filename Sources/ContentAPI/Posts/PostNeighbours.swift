@@ -129,7 +129,7 @@ extension Posts {
       group by l.post_id
     ), shown as (
       select k.place, (
-        select \(summary)::text from colophon.posts p where p.id = k.id
+        select \(summary) from colophon.posts p where p.id = k.id
       ) as json
       from (
         select s.id, row_number() over (order by s.score desc, s.published_at desc, s.id desc)
@@ -203,9 +203,9 @@ extension Posts {
       from post
     ), r as (
       select ids.public, '{"previous":' || coalesce((
-          select \(summary)::text from colophon.posts p where p.id = ids.previous
+          select \(summary) from colophon.posts p where p.id = ids.previous
         ), 'null') || ',"next":' || coalesce((
-          select \(summary)::text from colophon.posts p where p.id = ids.next
+          select \(summary) from colophon.posts p where p.id = ids.next
         ), 'null') || '}' as json
       from ids
       offset 0

@@ -253,7 +253,7 @@ extension PostOrder {
       ), shown as (
         -- The one row of a post is fetched by a subselect, which no estimate can turn into a join.
         select k.key, k.id, k.place * $3::integer as place, (
-          select case when $4::boolean then \(Posts.whole) else \(Posts.summary) end::text
+          select case when $4::boolean then \(Posts.whole) else \(Posts.summary) end
           from colophon.posts p where p.id = k.id
         ) as json
         from keys k

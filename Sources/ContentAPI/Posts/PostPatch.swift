@@ -94,7 +94,7 @@ extension Posts {
     select r.id, r.is_expected, r.excerpt, colophon.rfc3339(colophon.this_second()) as now,
       r.json, r.version, \(hash) as hash, r.modified, r.public
     from (
-      select p.id, \(isExpected) as is_expected, p.excerpt, \(whole)::text as json, p.version,
+      select p.id, \(isExpected) as is_expected, p.excerpt, \(whole) as json, p.version,
         \(modified) as modified, \(visible) as public
       from old p
       offset 0

@@ -79,7 +79,7 @@ extension Posts {
       )
       select r.id, r.has_moved, r.json, r.version, \(hash) as hash, r.modified, r.public
       from (
-        select p.id, exists (select from moved) as has_moved, \(whole)::text as json, p.version,
+        select p.id, exists (select from moved) as has_moved, \(whole) as json, p.version,
           \(modified) as modified, \(visible) as public
         from p
         offset 0

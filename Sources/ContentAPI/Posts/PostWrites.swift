@@ -178,7 +178,7 @@ extension Posts {
     )
     select r.slug, r.id, r.json, r.version, \(hash) as hash, r.modified, r.public
     from (
-      select p.slug, p.id, \(whole)::text as json, p.version, \(modified) as modified, \(visible) as public
+      select p.slug, p.id, \(whole) as json, p.version, \(modified) as modified, \(visible) as public
       from p
       offset 0
     ) r
@@ -257,7 +257,7 @@ extension Posts {
       case when v.outcome = 'created' and r.id is null then 'raced' else v.outcome end as outcome,
       r.id, r.json, r.version, \(hash) as hash, r.modified, r.public
     from verdict v left join (
-      select p.id, \(whole)::text as json, p.version, \(modified) as modified, \(visible) as public
+      select p.id, \(whole) as json, p.version, \(modified) as modified, \(visible) as public
       from p
       offset 0
     ) r on true

@@ -56,9 +56,10 @@ package struct Posts: Sendable {
     Statement(
       name,
       """
-      select r.json, r.version, \(hash) as hash, r.modified, r.public
+      select r.json, r.version, coalesce(r.hash, \(hash)) as hash, r.modified, r.public
       from (
-        select \(whole)::text as json, p.version, \(modified) as modified, \(visible) as public
+        select \(whole) as json, p.version, case when \(visible) then p.json_hash end as hash,
+          \(modified) as modified, \(visible) as public
         from colophon.posts p
         where p.slug = $1::text and p.trashed_at is null and (\(reader))
         offset 0  -- keeps the planner from rendering the JSON once for each mention
@@ -78,24 +79,11 @@ package struct Posts: Sendable {
       and p.published_at <= colophon.clock()))
     """
 
-  private static let membersBeforeBody = """
-    'id', p.id, 'slug', p.slug, 'type', p.type, 'title', p.title,
-    'excerpt', coalesce(p.excerpt, p.derived_excerpt)
-    """
-
-  private static let membersBehindBody = """
-    'status', case
+  private static let status = """
+    case
       when p.status = 'draft' then 'draft'
       when p.counted or p.published_at <= colophon.clock() then 'published'
-      else 'scheduled' end,
-    'featured', p.featured, 'featured_order', p.featured_order, 'tags', p.tags,
-    'cover_image', case when p.cover_image_url is not null
-      then json_build_object('url', p.cover_image_url, 'alt', p.cover_image_alt) end,
-    'canonical_url', p.canonical_url, 'meta_title', p.meta_title,
-    'meta_description', p.meta_description, 'reading_time', p.reading_time,
-    'word_count', p.word_count, 'published_at', colophon.rfc3339(p.published_at),
-    'created_at', colophon.rfc3339(p.created_at), 'updated_at', colophon.rfc3339(p.updated_at),
-    'version', p.version, 'trashed_at', colophon.rfc3339(p.trashed_at)
+      else 'scheduled' end
     """
 
   /// The names of a post's members, as `fields` may give them, in the order of its JSON.
@@ -106,12 +94,15 @@ package struct Posts: Sendable {
     "published_at", "created_at", "updated_at", "version", "trashed_at",
   ]
 
-  /// The JSON of one post.
-  static let whole =
-    "json_build_object(\(membersBeforeBody), 'body', p.body, \(membersBehindBody))"
+  /// The JSON of one post, as text. What it is made of is in `render_post` of schema.sql.
+  static let whole = json(body: "to_json(p.body)::text")
 
-  /// The JSON of a post in a list.
-  static let summary = "json_build_object(\(membersBeforeBody), \(membersBehindBody))"
+  /// The JSON of a post in a list, as text.
+  static let summary = json(body: "null")
+
+  private static func json(body: String) -> String {
+    "colophon.post_json(p.json_head, \(body), \(status), p.json_tail)"
+  }
 
   /// `Last-Modified` in seconds since 1970: the later of the two dates, never in the future.
   static let modified = """

@@ -423,7 +423,7 @@ extension Changes {
       from (
         select g.rank, g.kind, g.name, g.changed_at, case g.kind
           when 'post' then (
-            select \(Posts.whole) from colophon.posts p where p.slug = g.name and \(Posts.visible))
+            select (\(Posts.whole))::json from colophon.posts p where p.slug = g.name and \(Posts.visible))
           when 'tag' then (\(Tags.jsonIfPublic("g.name")))
           when 'project' then (
             select \(Projects.json) from colophon.projects p where p.slug = g.name)
