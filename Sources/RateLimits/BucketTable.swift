@@ -7,7 +7,6 @@
 package struct BucketTable: Sendable {
   var entries: [Entry]
   private var sketch: Sketch
-  private let hash: KeyedHash
   private let ways = 8
   private let sets: Int
   let limits: ClassLimits
@@ -28,12 +27,10 @@ package struct BucketTable: Sendable {
   /// - Parameters:
   ///   - sets: of eight entries, a power of two up to 8,192.
   ///   - width: cells of the sketch in each of its four rows, a power of two.
-  ///   - seed: random, a secret of the process.
-  package init(sets: Int, width: Int, limits: ClassLimits, seed: (UInt64, UInt64)) {
+  package init(sets: Int, width: Int, limits: ClassLimits) {
     self.sets = sets
     self.limits = limits
     unreported = ClassLimits.Unreported(limits, .alone)
-    hash = KeyedHash(seed: seed)
     entries = Array(repeating: Entry(), count: sets * ways)
     sketch = Sketch(width: width)
     dirty.reserveCapacity(sets * ways)
@@ -97,8 +94,8 @@ package struct BucketTable: Sendable {
     var shares: Int64
   }
 
-  private func find(_ client: Client, now: Int64, besides taken: Int = -1) -> Found {
-    let hash = hash(client)
+  private func find(_ hashed: HashedClient, now: Int64, besides taken: Int = -1) -> Found {
+    let (client, hash) = (hashed.client, hashed.hash)
     let first = Int(truncatingIfNeeded: hash &>> 32) & (sets &- 1) &* ways
     let mark = client.mark
     var vacancy = -1
@@ -183,7 +180,7 @@ package struct BucketTable: Sendable {
 
   /// Charges the client and, if it has one, its parent, or nobody.
   package mutating func admit(
-    _ client: Client, _ parent: Client?, _ cost: Amount, now: Int64
+    _ client: HashedClient, _ parent: HashedClient?, _ cost: Amount, now: Int64
   ) -> Verdict {
     var found = find(client, now: now)
     let outcome = check(found, cost, now: now)
@@ -215,23 +212,23 @@ package struct BucketTable: Sendable {
 
   /// Gives back. What went to the sketch stays there: it may be somebody else's.
   package mutating func refund(
-    _ client: Client, _ parent: Client?, _ amount: Amount, now: Int64
+    _ client: HashedClient, _ parent: HashedClient?, _ amount: Amount, now: Int64
   ) -> Standing {
     giveBack(client, amount, now: now)
     if let parent { giveBack(parent, amount, now: now) }
     return standing(client, parent, now: now)
   }
 
-  private mutating func giveBack(_ client: Client, _ amount: Amount, now: Int64) {
+  private mutating func giveBack(_ client: HashedClient, _ amount: Amount, now: Int64) {
     guard case .entry(let index) = find(client, now: now).place else { return }
     // At the weight of a token alone, which is never more than what was taken.
     let before = entries[index].bucket
-    entries[index].bucket.refund(amount, of: limits[client], now: now)
+    entries[index].bucket.refund(amount, of: limits[client.client], now: now)
     if regime.counts && entries[index].bucket != before { count(index, -amount.quarters) }
   }
 
   /// Where the client stands now.
-  package func standing(_ client: Client, _ parent: Client?, now: Int64) -> Standing {
+  package func standing(_ client: HashedClient, _ parent: HashedClient?, now: Int64) -> Standing {
     let own = standing(find(client, now: now), now: now)
     guard let parent else { return own }
     return nearer(own, standing(find(parent, now: now), now: now))

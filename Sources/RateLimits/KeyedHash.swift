@@ -48,3 +48,15 @@ package struct KeyedHash: Sendable {
     return v0 ^ v1 ^ v2 ^ v3
   }
 }
+
+/// A client and its hash, which says where its buckets are.
+package struct HashedClient: Sendable {
+  let client: Client
+  let hash: UInt64
+
+  /// - Parameter hash: of the table that is asked for it.
+  package init(_ client: Client, _ hash: KeyedHash) {
+    self.client = client
+    self.hash = hash(client)
+  }
+}

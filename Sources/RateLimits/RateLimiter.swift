@@ -34,10 +34,10 @@ package final class RateLimiter: Sendable {
   ) {
     hash = KeyedHash(seed: seed)
     addresses = InlineArray { _ in
-      Locked(BucketTable(sets: 512, width: 512, limits: limits, seed: seed))
+      Locked(BucketTable(sets: 512, width: 512, limits: limits))
     }
     accounts = InlineArray { _ in
-      Locked(BucketTable(sets: 64, width: 64, limits: limits, seed: seed))
+      Locked(BucketTable(sets: 64, width: 64, limits: limits))
     }
     let replica = replica.map { Replica(id: $0, reportInterval: reportInterval) }
     link = Locked(Link(replica: replica))
@@ -49,36 +49,37 @@ package final class RateLimiter: Sendable {
   ///
   /// - Parameter now: nanoseconds of the monotonic clock.
   package func admit(_ client: Client, cost: Amount, now: Int64) -> Verdict {
-    let parent = client.parent
-    let part = part(parent ?? client)
+    let (own, parent, part) = find(client)
     let (verdict, isUrgent) =
       client.kind.isLasting
-      ? accounts[part].withLock { ($0.admit(client, parent, cost, now: now), $0.isUrgent) }
-      : addresses[part].withLock { ($0.admit(client, parent, cost, now: now), $0.isUrgent) }
+      ? accounts[part].withLock { ($0.admit(own, parent, cost, now: now), $0.isUrgent) }
+      : addresses[part].withLock { ($0.admit(own, parent, cost, now: now), $0.isUrgent) }
     if isUrgent { urgent.store(true, ordering: .relaxed) }
     return verdict
   }
 
   /// Gives back what was taken too much, and says where the client stands then.
   package func refund(_ client: Client, _ amount: Amount, now: Int64) -> Standing {
-    let parent = client.parent
-    let part = part(parent ?? client)
+    let (own, parent, part) = find(client)
     return client.kind.isLasting
-      ? accounts[part].withLock { $0.refund(client, parent, amount, now: now) }
-      : addresses[part].withLock { $0.refund(client, parent, amount, now: now) }
+      ? accounts[part].withLock { $0.refund(own, parent, amount, now: now) }
+      : addresses[part].withLock { $0.refund(own, parent, amount, now: now) }
   }
 
   /// Where the client stands; changes nothing.
   package func standing(_ client: Client, now: Int64) -> Standing {
-    let parent = client.parent
-    let part = part(parent ?? client)
+    let (own, parent, part) = find(client)
     return client.kind.isLasting
-      ? accounts[part].withLock { $0.standing(client, parent, now: now) }
-      : addresses[part].withLock { $0.standing(client, parent, now: now) }
+      ? accounts[part].withLock { $0.standing(own, parent, now: now) }
+      : addresses[part].withLock { $0.standing(own, parent, now: now) }
   }
 
-  private func part(_ client: Client) -> Int {
-    Int(truncatingIfNeeded: hash(client) &>> 24) & (Self.parts &- 1)
+  /// The client and its parent with their hashes, each made once, and the part that holds both.
+  private func find(_ client: Client) -> (own: HashedClient, parent: HashedClient?, part: Int) {
+    let own = HashedClient(client, hash)
+    let parent = client.parent.map { HashedClient($0, hash) }
+    let part = Int(truncatingIfNeeded: (parent ?? own).hash &>> 24) & (Self.parts &- 1)
+    return (own, parent, part)
   }
 }
 

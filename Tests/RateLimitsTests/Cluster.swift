@@ -193,8 +193,7 @@ struct Cluster: Sendable {
         replica: Replica(id: UInt64(stations.count + 1) &* 0x9E37_79B9),
         table: BucketTable(
           sets: 1, width: 1,
-          limits: ClassLimits { _ in limits },
-          seed: (1, 2)),
+          limits: ClassLimits { _ in limits }),
         offset: offset)
       station.table.regime = station.replica.regime
       stations.append(station)
@@ -241,7 +240,7 @@ struct Cluster: Sendable {
     for _ in 0..<count {
       guard
         case .admitted = stations[index].table.admit(
-          client, nil, Amount(tokens: cost), now: local)
+          HashedClient(client, KeyedHash(seed: (1, 2))), nil, Amount(tokens: cost), now: local)
       else { return }
       admitted += Int64(cost)
       burst.note(Int64(cost), at: now)

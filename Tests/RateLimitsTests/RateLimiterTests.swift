@@ -110,7 +110,8 @@ import Testing
     let limits = try Self.limits(10, per: 100, 100, per: 1_000)
     var table = BucketTable(
       sets: 2, width: 4,
-      limits: ClassLimits { _ in limits }, seed: (3, 4))
+      limits: ClassLimits { _ in limits })
+    let hash = KeyedHash(seed: (3, 4))
     var random = Random(5)
     var taken: [UInt64: Oracle] = [:]
     var now: Int64 = 0
@@ -118,7 +119,7 @@ import Testing
     for _ in 0..<20_000 {
       now += Int64(random.below(4_000_000_000))
       let name = UInt64(random.below(200))
-      let client = Client.account(name, name)
+      let client = HashedClient(.account(name, name), hash)
       var oracle = taken[name] ?? Oracle(limits.burst)
       oracle.advance(to: now)
       if case .admitted = table.admit(client, nil, Self.one, now: now) {
