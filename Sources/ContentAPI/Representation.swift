@@ -28,7 +28,9 @@ struct Representation {
         .preconditionFailed, "If-Match names another representation than this.",
         fields: ["ETag": FieldValue(tag.text)])
     }
-    let charset = mediaType.type == "text" ? "; charset=utf-8" : ""
+    // JSON is UTF-8 and has no such parameter (RFC 8259 §11).
+    let isText = mediaType.type == "text" || mediaType.subtype == "xml"
+    let charset = isText || mediaType.subtype.hasSuffix("+xml") ? "; charset=utf-8" : ""
     fields.append("Content-Type", FieldValue(mediaType.essence + charset))
     return Response(status: 200, fields: fields, body: body)
   }

@@ -51,7 +51,7 @@ struct Service {
         pool: pool, publicURL: configuration.publicURL ?? "",
         crossOrigin: configuration.crossOrigin, limits: limits, loop: loop,
         requestIDs: requestIDs, knownKeys: knownKeys, inFlight: inFlight,
-        signUpPage: configuration.signUpPage
+        signUpPage: configuration.signUpPage, postPage: configuration.postPage
       ) { log.write($0) }
     }
     let apis = contentAPIs
