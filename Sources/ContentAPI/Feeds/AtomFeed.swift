@@ -10,16 +10,16 @@ enum AtomFeed {
       '<?xml version="1.0" encoding="utf-8"?>' || e'\\n'
           || '<feed xmlns="http://www.w3.org/2005/Atom"'
           || coalesce(' xml:lang="' || site.language || '"', '') || e'>\\n'
-          || '<id>' || \(XMLText.content(id)) || e'</id>\\n'
+          || '<id>' || \(XMLText.uri(id)) || e'</id>\\n'
           || '<title>' || \(XMLText.content("site.title")) || e'</title>\\n'
           || coalesce('<subtitle>' || \(XMLText.content("site.description")) || e'</subtitle>\\n', '')
           || '<link rel="self" type="application/atom+xml" href="'
-          || \(XMLText.attribute("$4::text || '/atom.xml' || $5::text")) || e'"/>\\n'
-          || '<link rel="alternate" href="' || \(XMLText.attribute("site.home")) || e'"/>\\n'
+          || \(XMLText.uri("$4::text || '/atom.xml' || $5::text")) || e'"/>\\n'
+          || '<link rel="alternate" href="' || \(XMLText.uri("site.home")) || e'"/>\\n'
           || '<updated>' || colophon.rfc3339(coalesce(
             (select max(e.updated_at) from entries e), site.updated_at)) || e'</updated>\\n'
           || '<author><name>' || \(XMLText.content("coalesce(site.name, site.title)")) || '</name>'
-          || coalesce('<uri>' || \(XMLText.content("site.url")) || '</uri>', '') || e'</author>\\n'
+          || coalesce('<uri>' || \(XMLText.uri("site.url")) || '</uri>', '') || e'</author>\\n'
           || e'<generator>Colophon</generator>\\n'
           || coalesce((select string_agg(\(entry), '' order by e.place) from entries e), '')
           || e'</feed>\\n'
@@ -34,7 +34,7 @@ enum AtomFeed {
   private static let entry = """
     '<entry>' || e'\\n' || '<id>urn:uuid:' || e.id || e'</id>\\n'
             || '<title>' || \(XMLText.content("e.title")) || e'</title>\\n'
-            || '<link rel="alternate" href="' || \(XMLText.attribute("e.url")) || e'"/>\\n'
+            || '<link rel="alternate" href="' || \(XMLText.uri("e.url")) || e'"/>\\n'
             || '<published>' || colophon.rfc3339(e.published_at) || e'</published>\\n'
             || '<updated>' || colophon.rfc3339(e.updated_at) || e'</updated>\\n'
             || coalesce((

@@ -10,7 +10,7 @@ enum RSSFeed {
           || '<rss version="2.0" xmlns:atom="http://www.w3.org/2005/Atom"'
           || e' xmlns:dc="http://purl.org/dc/elements/1.1/">\\n<channel>\\n'
           || '<title>' || \(XMLText.content("site.title")) || e'</title>\\n'
-          || '<link>' || \(XMLText.content("site.home")) || e'</link>\\n'
+          || '<link>' || \(XMLText.uri("site.home")) || e'</link>\\n'
           || '<description>' || \(XMLText.html("coalesce(site.description, site.title)"))
           || e'</description>\\n'
           || coalesce('<language>' || site.language || e'</language>\\n', '')
@@ -18,14 +18,14 @@ enum RSSFeed {
             || e'</lastBuildDate>\\n', '')
           || e'<generator>Colophon</generator>\\n'
           || '<atom:link rel="self" type="application/rss+xml" href="'
-          || \(XMLText.attribute("$4::text || '/rss.xml' || $5::text")) || e'"/>\\n'
+          || \(XMLText.uri("$4::text || '/rss.xml' || $5::text")) || e'"/>\\n'
           || coalesce((select string_agg(\(item), '' order by e.place) from entries e), '')
           || e'</channel>\\n</rss>\\n'
       """)
 
   private static let item = """
     '<item>' || e'\\n' || '<title>' || \(XMLText.content("e.title")) || e'</title>\\n'
-            || '<link>' || \(XMLText.content("e.url")) || e'</link>\\n'
+            || '<link>' || \(XMLText.uri("e.url")) || e'</link>\\n'
             || '<guid isPermaLink="false">urn:uuid:' || e.id || e'</guid>\\n'
             || '<pubDate>' || \(date("e.published_at")) || e'</pubDate>\\n'
             || coalesce('<dc:creator>' || \(XMLText.content("site.name")) || e'</dc:creator>\\n', '')

@@ -34,11 +34,17 @@ enum Sitemap {
   private static let ofOneTag = statement(
     "feeds.sitemap",
     places: """
-      select l.published_at, l.post_id as id from colophon.listings l
-          where l.tag = ($1::text[])[1] and l.counted
+      (
+            select l.published_at, l.post_id as id from colophon.listings l
+            where l.tag = ($1::text[])[1] and l.counted
+            order by l.published_at, l.post_id limit $6::bigint * \(posts)
+          )
           union all
-          select l.published_at, l.post_id from colophon.listings l
-          where l.tag = ($1::text[])[1] and not l.counted and l.published_at <= colophon.clock()
+          (
+            select l.published_at, l.post_id from colophon.listings l
+            where l.tag = ($1::text[])[1] and not l.counted and l.published_at <= colophon.clock()
+            order by l.published_at, l.post_id limit $6::bigint * \(posts)
+          )
       """,
     total: """
       (select coalesce(sum(c.posts), 0)::bigint from colophon.counters c
@@ -75,40 +81,41 @@ enum Sitemap {
         select u.published_at, u.id from (
           \(places)
         ) u
+        where (select \(isSitemap) from total t)
         order by u.published_at, u.id
-        limit case when $7::boolean or (select t.posts <= \(posts) from total t) then \(posts)
-          else 0 end
-        offset ($6::bigint - 1) * \(posts)
+        limit \(posts) offset ($6::bigint - 1) * \(posts)
       ), pages as (
         select a.published_at, a.id, a.url, a.updated_at from (
-          select n.published_at, n.id, \(Feeds.page) as url, \(Feeds.updated) as updated_at
+          select n.published_at, n.id, \(Feeds.page) as url, \(Feeds.updated) as updated_at,
+            p.canonical_url is null as is_of_site
           from site cross join places n cross join lateral (
             select * from colophon.posts p where p.id = n.id
             offset 0  -- fetches the one row, whatever the planner expects
           ) p
         ) a, origin o
-        where length(a.url) < 2048 and lower(substring(a.url from '\(URIText.origin)')) = o.origin
+        where length(a.url) < 2048
+          and (a.is_of_site or lower(substring(a.url from '\(URIText.origin)')) = o.origin)
       ), r as (
         select case
-          when not $7::boolean and t.posts > \(posts) then
-            \(opening("sitemapindex")) || (
-              select string_agg('<sitemap><loc>'
-                || \(XMLText.content("$4::text || '/sitemap.xml' || $5::text"))
-                || case when $5::text = '' then '?' else '&amp;' end || 'page=' || n
-                || e'</loc></sitemap>\\n', '' order by n)
-              from generate_series(1, least(\(pages), (t.posts + \(posts - 1)) / \(posts))) n
-            ) || e'</sitemapindex>\\n'
-          when $6::bigint = 1 or ($6::bigint - 1) * \(posts) < t.posts then
+          when \(isSitemap) then
             \(opening("urlset"))
             || case when $6::bigint = 1 then '<url><loc>' || (
-              select \(XMLText.content(home)) from site, origin o
+              select \(XMLText.uri(home)) from site, origin o
             ) || e'</loc></url>\\n' else '' end
             || coalesce((
-              select string_agg('<url><loc>' || \(XMLText.content("p.url")) || '</loc><lastmod>'
+              select string_agg('<url><loc>' || \(XMLText.uri("p.url")) || '</loc><lastmod>'
                 || colophon.rfc3339(p.updated_at) || e'</lastmod></url>\\n', ''
                 order by p.published_at, p.id)
               from pages p), '')
             || e'</urlset>\\n'
+          when not $7::boolean then
+            \(opening("sitemapindex")) || (
+              select string_agg('<sitemap><loc>'
+                || \(XMLText.uri("$4::text || '/sitemap.xml' || $5::text"))
+                || case when $5::text = '' then '?' else '&amp;' end || 'page=' || n
+                || e'</loc></sitemap>\\n', '' order by n)
+              from generate_series(1, least(\(pages), (t.posts + \(posts - 1)) / \(posts))) n
+            ) || e'</sitemapindex>\\n'
           end as json
         from total t
         offset 0  -- keeps the planner from rendering it once for each mention
@@ -116,6 +123,12 @@ enum Sitemap {
       select r.json, \(Posts.hash) as hash, \(Feeds.nextChangeIn) as next_change_in from r
       """)
   }
+
+  /// Whether a sitemap is to be shown and there is one, not an index; `t` is `total`.
+  private static let isSitemap = """
+    case when $7::boolean then $6::bigint = 1 or ($6::bigint - 1) * \(posts) < t.posts
+                  else t.posts <= \(posts) end
+    """
 
   private static func opening(_ root: String) -> String {
     """

@@ -12,6 +12,9 @@ enum XMLText {
     "replace(replace(replace(\(content(text)), '\"', '&quot;'), e'\\t', '&#9;'), e'\\n', '&#10;')"
   }
 
+  /// A URI, as content or in an attribute: of what needs to be escaped it can have one character.
+  static func uri(_ address: String) -> String { "replace(\(address), '&', '&amp;')" }
+
   /// The content of an element that is read as HTML, as that of RSS's `description` is: HTML that
   /// shows the text.
   static func html(_ text: String) -> String { content(escaped(text)) }
