@@ -5,69 +5,6 @@ import Testing
 @Suite struct Feeds {
   static let paths = ["/feed.json", "/atom.xml", "/rss.xml", "/sitemap.xml"]
 
-  /// What a reader makes of a feed.
-  fileprivate struct Entry: Equatable {
-    var id: String?
-    var title: String?
-    var url: String?
-    var summary: String?
-    /// nil in RSS.
-    var body: String?
-    var tags: [String] = []
-    var published: String?
-  }
-
-  private static func json(_ answer: Answer) throws -> [Entry] {
-    try #require(answer.json["items"]?.arrayValue).map { item in
-      Entry(
-        id: item["id"]?.stringValue, title: item["title"]?.stringValue,
-        url: item["url"]?.stringValue, summary: item["summary"]?.stringValue ?? "",
-        body: item["content_text"]?.stringValue,
-        tags: (item["tags"]?.arrayValue ?? []).compactMap(\.stringValue),
-        published: item["date_published"]?.stringValue)
-    }
-  }
-
-  private static func atom(_ answer: Answer) throws -> [Entry] {
-    let feed = try #require(XMLElement(answer.body), "\(answer.text)")
-    #expect(feed.name == "feed")
-    #expect(feed.attributes["xmlns"] == "http://www.w3.org/2005/Atom")
-    return feed.all("entry").map { entry in
-      #expect(entry.all("content").first?.attributes["type"] == "text/markdown")
-      return Entry(
-        id: entry["id"], title: entry["title"], url: entry.all("link").first?.attributes["href"],
-        summary: entry["summary"], body: entry["content"],
-        tags: entry.all("category").compactMap { $0.attributes["label"] },
-        published: entry["published"])
-    }
-  }
-
-  /// Bodies, and the dates in another form, are left out.
-  private static func rss(_ answer: Answer) throws -> [Entry] {
-    let rss = try #require(XMLElement(answer.body), "\(answer.text)")
-    #expect(rss.name == "rss" && rss.attributes["version"] == "2.0")
-    let channel = try #require(rss.all("channel").first)
-    return channel.all("item").map { item in
-      Entry(
-        id: item["guid"], title: item["title"], url: item["link"],
-        summary: item["description"]?.replacing("&lt;", with: "<").replacing("&gt;", with: ">")
-          .replacing("&amp;", with: "&"),
-        tags: item.all("category").map(\.text))
-    }
-  }
-
-  private static func addresses(_ answer: Answer) throws -> [String] {
-    let map = try #require(XMLElement(answer.body), "\(answer.text)")
-    #expect(map.attributes["xmlns"] == "http://www.sitemaps.org/schemas/sitemap/0.9")
-    return (map.name == "urlset" ? map.all("url") : map.all("sitemap")).compactMap { $0["loc"] }
-  }
-
-  private static func document(_ members: [(String, JSONValue)]) -> String {
-    var writer = JSONWriter()
-    writer.value(.object(members.map { JSONMember(name: $0.0, value: $0.1) }))
-    return String(decoding: writer.bytes, as: UTF8.self)
-  }
-
   private static let noncharacters = String(
     String.UnicodeScalarView(
       [0xFFFE, 0xFFFF, 0xFDD0, 0x1FFFE, 0x10FFFF].compactMap(Unicode.Scalar.init)))
@@ -88,7 +25,7 @@ import Testing
       let all = everywhere + bodies
       for (place, text) in all.enumerated() {
         let line = place < everywhere.count ? text : "plain"
-        let json = Self.document([
+        let json = JSONValue.document([
           ("title", .string(line)), ("body", .string(text)), ("excerpt", .string(line)),
           ("status", .string("published")), ("tags", .array([.string("tag-\(place)")])),
           ("published_at", .string("2026-03-\(10 + place / 10)T08:00:0\(place % 10)Z")),
@@ -96,34 +33,34 @@ import Testing
         let answer = try await site.put("post-\(place)", json: json)
         #expect(answer.status == 201, "\(answer.text)")
         _ = try await site.send(
-          "PATCH", "/v1/tags/tag-\(place)", Self.document([("name", .string(line))]))
+          "PATCH", "/v1/tags/tag-\(place)", JSONValue.document([("name", .string(line))]))
       }
       try await site.setClock("2026-04-01T00:00:00Z")
-      var expected: [Entry] = []
+      var expected: [FeedEntry] = []
       for place in all.indices.reversed() {
         let post = try await site.get("/v1/posts/post-\(place)").json
         let name = try await site.get("/v1/tags/tag-\(place)").json["name"]?.stringValue
         expected.append(
-          Entry(
+          FeedEntry(
             id: post["id"]?.stringValue.map { "urn:uuid:" + $0 }, title: post["title"]?.stringValue,
             url: "http://localhost/v1/posts/post-\(place)", summary: post["excerpt"]?.stringValue,
             body: post["body"]?.stringValue, tags: [try #require(name)],
             published: post["published_at"]?.stringValue))
       }
-      func differences(_ some: [Entry], _ others: [Entry]) -> [String] {
+      func differences(_ some: [FeedEntry], _ others: [FeedEntry]) -> [String] {
         zip(some, others).filter { !$0.isSame($1) }.map { "\($0) instead of \($1)" }
           + (some.count == others.count ? [] : ["\(some.count)"])
       }
-      let json = try Self.json(try await site.get("/feed.json"))
+      let json = try FeedEntry.json(try await site.get("/feed.json"))
       #expect(differences(json, expected) == [])
       let inXML = expected.map(\.inXML)
-      #expect(differences(try Self.atom(try await site.get("/atom.xml")), inXML) == [])
+      #expect(differences(try FeedEntry.atom(try await site.get("/atom.xml")), inXML) == [])
       let brief = inXML.map { entry in
         var entry = entry
         (entry.body, entry.published) = (nil, nil)
         return entry
       }
-      #expect(differences(try Self.rss(try await site.get("/rss.xml")), brief) == [])
+      #expect(differences(try FeedEntry.rss(try await site.get("/rss.xml")), brief) == [])
     }
   }
 
@@ -141,10 +78,10 @@ import Testing
       for query in ["", "?tag=a", "?tag=b", "?tag=a,b", "?tag=b,a", "?tag=c,a,none", "?tag=none"] {
         let slugs = try await site.get("/v1/posts" + query).slugs
         let pages = slugs.map { "http://localhost/v1/posts/" + $0 }
-        #expect(try Self.json(try await site.get("/feed.json" + query)).map(\.url) == pages)
-        #expect(try Self.atom(try await site.get("/atom.xml" + query)).map(\.url) == pages)
-        #expect(try Self.rss(try await site.get("/rss.xml" + query)).map(\.url) == pages)
-        let map = try Self.addresses(try await site.get("/sitemap.xml" + query))
+        #expect(try FeedEntry.json(try await site.get("/feed.json" + query)).map(\.url) == pages)
+        #expect(try FeedEntry.atom(try await site.get("/atom.xml" + query)).map(\.url) == pages)
+        #expect(try FeedEntry.rss(try await site.get("/rss.xml" + query)).map(\.url) == pages)
+        let map = try FeedEntry.addresses(try await site.get("/sitemap.xml" + query))
         #expect(map == ["http://localhost/v1/posts"] + pages.reversed())
       }
       for path in Self.paths {
@@ -270,7 +207,7 @@ import Testing
         for name in ["title", "link", "description"] {
           #expect(channel[name]?.isEmpty == false)
         }
-        #expect(try Self.addresses(try await site.get("/sitemap.xml" + query)).count == 1)
+        #expect(try FeedEntry.addresses(try await site.get("/sitemap.xml" + query)).count == 1)
       }
     }
   }
@@ -281,7 +218,7 @@ import Testing
       _ = try await site.put("b", json: Site.json(title: "B", status: "draft", tags: ["v"]))
       for (tag, name) in [("t", "T & <Ü>"), ("v", "Hidden")] {
         let answer = try await site.send(
-          "PUT", "/v1/tags/" + tag, Self.document([("name", .string(name))]))
+          "PUT", "/v1/tags/" + tag, JSONValue.document([("name", .string(name))]))
         #expect(answer.status < 300)
       }
       let profile = """
@@ -339,7 +276,7 @@ import Testing
         ("2026-03-01T00:00:00.000001Z", "Sun, 01 Mar 2026 00:00:00 GMT"),
       ]
       for (place, date) in dates.enumerated() { try await site.publish("p\(place)", at: date.0) }
-      let json = try Self.json(try await site.get("/feed.json"))
+      let json = try FeedEntry.json(try await site.get("/feed.json"))
       #expect(json.map(\.published) == dates.map(\.0).reversed())
       let atom = try #require(XMLElement(try await site.get("/atom.xml").body))
       #expect(atom.all("entry").map { $0["published"] } == dates.map(\.0).reversed())
@@ -362,10 +299,10 @@ import Testing
       let list = try await site.get("/v1/posts?limit=100").slugs
       #expect(list.count == 55)
       for query in ["", "?tag=t", "?tag=s,t"] {
-        let urls = try Self.json(try await site.get("/feed.json" + query)).compactMap(\.url)
+        let urls = try FeedEntry.json(try await site.get("/feed.json" + query)).compactMap(\.url)
         #expect(urls == list.prefix(50).map { "http://localhost/v1/posts/" + $0 })
       }
-      #expect(try Self.addresses(try await site.get("/sitemap.xml")).count == 56)
+      #expect(try FeedEntry.addresses(try await site.get("/sitemap.xml")).count == 56)
       let body = String(repeating: "ü", count: 262_144)
       for number in 1...6 {
         let answer = try await site.put(
@@ -373,187 +310,8 @@ import Testing
           json: "{\"title\":\"L\",\"body\":\"\(body)\",\"status\":\"published\"}")
         #expect(answer.status == 201)
       }
-      #expect(try Self.json(try await site.get("/feed.json")).count == 4)
-      #expect(try Self.atom(try await site.get("/atom.xml")).count == 4)
+      #expect(try FeedEntry.json(try await site.get("/feed.json")).count == 4)
+      #expect(try FeedEntry.atom(try await site.get("/atom.xml")).count == 4)
     }
-  }
-
-  @Test func `lead to the page of a post, as precisely as that is known`() async throws {
-    let canonical = "https://Example.com/ü/{a}|[b]?q=1&r='%zz'%20#x#y"
-    let encoded = "https://Example.com/%C3%BC/%7Ba%7D%7C%5Bb%5D?q=1&r='%25zz'%20#x%23y"
-    func check(_ site: Site, _ page: String, home: String) async throws {
-      _ = try await site.put("a", json: Site.json(title: "A", at: "2026-03-01T00:00:00Z"))
-      for path in ["/feed.json", "/atom.xml", "/rss.xml"] {
-        let answer = try await site.get(path)
-        let entries =
-          try path == "/feed.json"
-          ? Self.json(answer) : path == "/atom.xml" ? Self.atom(answer) : Self.rss(answer)
-        #expect(entries.map(\.url) == [encoded, page])
-      }
-      #expect(try Self.addresses(try await site.get("/sitemap.xml")) == [home, page])
-    }
-    func publishCanonical(_ site: Site) async throws {
-      let answer = try await site.put(
-        "c",
-        json: Self.document([
-          ("title", .string("C")), ("body", .string("C")), ("status", .string("published")),
-          ("canonical_url", .string(canonical)),
-        ]))
-      #expect(answer.status == 201, "\(answer.text)")
-    }
-    func setSite(_ site: Site, _ url: String) async throws {
-      let answer = try await site.send("PATCH", "/v1/profile", "{\"site\":{\"url\":\"\(url)\"}}")
-      #expect(answer.status == 200)
-    }
-    try await Site.run { site in
-      try await publishCanonical(site)
-      try await check(
-        site, "http://localhost/v1/posts/a", home: "http://localhost/v1/posts")
-      let absolute = try await site.get("http://other.example:81/feed.json")
-      #expect(
-        absolute.json["feed_url"]?.stringValue == "http://other.example:81/feed.json")
-      for url in ["https://e.org", "https://e.org/", "https://e.org//", "https://e.org/?a=/#b"] {
-        try await setSite(site, url)
-        try await check(site, "https://e.org/a", home: url)
-      }
-      try await setSite(site, "https://e.org/blog")
-      try await check(site, "https://e.org/blog/a", home: "https://e.org/blog")
-    }
-    let page = try #require(PostPage("https://e.org/blog/{slug}.html?é#top"))
-    try await Site.run(publicURL: "https://api.e.org", postPage: page) { site in
-      try await publishCanonical(site)
-      try await check(site, "https://e.org/blog/a.html?%C3%A9#top", home: "https://e.org/")
-      try await setSite(site, "https://other.org/")
-      try await check(site, "https://e.org/blog/a.html?%C3%A9#top", home: "https://e.org/")
-      #expect(
-        try await site.get("/feed.json").json["home_page_url"]?.stringValue
-          == "https://other.org/")
-    }
-  }
-
-  @Test func `leave out of a sitemap what is of another site or too long`() async throws {
-    try await Site.run { site in
-      _ = try await site.send("PATCH", "/v1/profile", #"{"site":{"url":"https://e.org"}}"#)
-      let longest = "https://e.org/" + String(repeating: "x", count: 2033)
-      let addresses = [
-        "https://e.org/ok", "HTTPS://E.org?x", "http://e.org/", "https://e.org.evil.com/",
-        "https://e.org:8443/", longest, longest + "x",
-        "https://e.org/" + String(repeating: "ü", count: 400),
-      ]
-      for (place, address) in addresses.enumerated() {
-        let answer = try await site.put(
-          "p\(place)",
-          json: Self.document([
-            ("title", .string("T")), ("body", .string("B")), ("status", .string("published")),
-            ("published_at", .string("2026-03-01T00:00:0\(place)Z")),
-            ("canonical_url", .string(address)),
-          ]))
-        #expect(answer.status == 201, "\(answer.text)")
-      }
-      let map = try Self.addresses(try await site.get("/sitemap.xml"))
-      #expect(map == ["https://e.org", "https://e.org/ok", "HTTPS://E.org?x", longest])
-    }
-  }
-
-  @Test func `make pages of a sitemap that would be long`() async throws {
-    try await Site.run(publicURL: "https://api.e.org") { site in
-      try await site.sql(
-        """
-        insert into colophon.posts (slug, title, body, status, tags, published_at, counted)
-        select 'post-' || n, 'T', 'B', 'published', case when n <= 5000 then '{t}'::text[] else '{}' end,
-          timestamptz '\(Site.start)' - (20000 - n) * interval '1 minute', true
-        from generate_series(1, 10000) n
-        """)
-      try await site.sql(
-        """
-        insert into colophon.listings (post_id, tag, published_at, counted)
-        select p.id, t.tag, p.published_at, true
-        from colophon.posts p, unnest(p.tags || ''::text) t(tag)
-        on conflict do nothing
-        """)
-      try await site.sql("delete from colophon.counters")
-      try await site.sql(
-        """
-        insert into colophon.counters (tag, shard, posts)
-        select l.tag, 0, count(*) from colophon.listings l group by l.tag
-        """)
-      func pages(_ query: String) -> [String] {
-        (1...2).map { "https://api.e.org/sitemap.xml?\(query)page=\($0)" }
-      }
-      #expect(try Self.addresses(try await site.get("/sitemap.xml")) == pages(""))
-      // One more, which is due and not counted yet, belongs to a third page.
-      _ = try await site.put(
-        "last",
-        json: Site.json(title: "L", status: "scheduled", tags: ["t"], at: "2026-03-12T09:00:05Z"))
-      #expect(try await site.get("/sitemap.xml?page=3").problem == "not-found")
-      #expect(try await site.get("/sitemap.xml")["Cache-Control"]?.contains("max-age=5,") == true)
-      try await site.setClock("2026-03-12T09:00:05Z")
-      #expect(try Self.addresses(try await site.get("/sitemap.xml")).count == 3)
-      var all: [String] = []
-      for page in 1...3 {
-        let answer = try await site.get("/sitemap.xml?page=\(page)")
-        #expect(answer.body.count < 1_000_000)
-        all += try Self.addresses(answer)
-      }
-      let posts = (1...10_000).map { "post-\($0)" } + ["last"]
-      #expect(
-        all == ["https://api.e.org/v1/posts"] + posts.map { "https://api.e.org/v1/posts/" + $0 })
-      #expect(try await site.get("/sitemap.xml?page=4").status == 404)
-      #expect(try Self.addresses(try await site.get("/sitemap.xml?tag=t")) == pages("tag=t&"))
-      #expect(try Self.addresses(try await site.get("/sitemap.xml?tag=u,t")) == pages("tag=t,u&"))
-      let second = try Self.addresses(try await site.get("/sitemap.xml?page=2&tag=t"))
-      #expect(second == ["https://api.e.org/v1/posts/last"])
-      #expect(
-        try Self.addresses(try await site.get("/sitemap.xml?page=2&tag=t,u")) == second)
-    }
-  }
-}
-
-extension Feeds.Entry {
-  /// Byte by byte: to `==`, texts are the same that are spelled in another way.
-  fileprivate func isSame(_ other: Self) -> Bool {
-    func bytes(_ text: String?) -> [UInt8]? { text.map { Array($0.utf8) } }
-    return bytes(id) == bytes(other.id) && bytes(title) == bytes(other.title)
-      && bytes(url) == bytes(other.url) && bytes(summary) == bytes(other.summary)
-      && bytes(body) == bytes(other.body) && tags.map(bytes) == other.tags.map(bytes)
-      && published == other.published
-  }
-
-  fileprivate var inXML: Self {
-    var entry = self
-    entry.title = title.map(writable)
-    entry.summary = summary.map(writable)
-    entry.body = body.map(writable)
-    entry.tags = tags.map(writable)
-    return entry
-  }
-}
-
-@Suite struct PagesOfPosts {
-  @Test(arguments: [
-    "https://example.com/blog/{slug}", "http://localhost:3000/{slug}/",
-    "https://a.example?p={slug}",
-    "https://a.example/#{slug}", "HTTPS://a.example/{slug}.html?x=1",
-  ])
-  func `are told by an address with one slug`(template: String) throws {
-    let page = try #require(PostPage(template))
-    #expect(try Configuration(["COLOPHON_POST_PAGE": template]).postPage == page)
-  }
-
-  @Test(arguments: [
-    "https://example.com/blog", "https://example.com/{slug}/{slug}", "https://{slug}.example.com/",
-    "https://{slug}/", "https://example.com{slug}", "/blog/{slug}", "ftp://example.com/{slug}",
-    "https://example.com/{Slug}", "https://example.com/{slug}{",
-    "https://example.com/{year}/{slug}",
-    "https://example.com/ {slug}", "https://u@example.com/{slug}", "{slug}", "https:///{slug}",
-    "https://example.com/<{slug}>",
-  ])
-  func `are not told by anything else`(template: String) {
-    #expect(PostPage(template) == nil)
-    let error = #expect(throws: ConfigurationError.self) {
-      try Configuration(["COLOPHON_POST_PAGE": template])
-    }
-    #expect(error?.faults.count == 1)
-    #expect(error?.faults.first?.hasPrefix("COLOPHON_POST_PAGE ") == true)
   }
 }

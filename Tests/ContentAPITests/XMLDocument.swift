@@ -1,3 +1,5 @@
+import Testing
+
 /// An XML 1.0 document without a document type, read as strictly as the specification says: what is
 /// not well-formed is none.
 struct XMLElement: Equatable {
@@ -164,4 +166,37 @@ func writable(_ text: String) -> String {
     view.append(isControl || [0xFFFE, 0xFFFF].contains(scalar.value) ? "\u{FFFD}" : scalar)
   }
   return String(view)
+}
+
+/// What the tests of feeds rest on.
+@Suite struct XMLDocuments {
+  private static let declaration = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n"
+
+  @Test func `say what stands in them`() throws {
+    let text = "<a x=\"1&#10;&quot;&#9; \n\"><b>&lt;&amp;&#13;\r\n]]&gt;</b> &#128512;<b/></a>\n"
+    let root = try #require(XMLElement(Array((Self.declaration + text).utf8)))
+    #expect(root.name == "a" && root.attributes == ["x": "1\n\"\t  "])
+    #expect(root.text == " 😀" && root.children.count == 2)
+    let content = Array("<&\r\n]]>".unicodeScalars)
+    #expect(root.children[0].text.unicodeScalars.elementsEqual(content))
+  }
+
+  @Test(arguments: [
+    "", "<a>", "<a></b>", "<a/><a/>", "<a>]]></a>", "<a>&</a>", "<a>&x;</a>", "<a>&#0;</a>",
+    "<a>&#1;</a>", "<a>&#65534;</a>", "<a>&#55296;</a>", "<a>\u{1}</a>", "<a>\u{B}</a>",
+    "<a x='1'/>", "<a x=\"<\"/>", "<a x=\"1\" x=\"2\"/>", "<a x=\"1\"y=\"2\"/>", "<a x/>", "text",
+    "<a/>text", "<a><![CDATA[x]]></a>", "<!DOCTYPE a><a/>", "<a><b></a></b>", "<a>&amp</a>",
+  ])
+  func `are none when they are not well-formed`(text: String) {
+    #expect(XMLElement(Array((Self.declaration + text).utf8)) == nil)
+  }
+
+  @Test func `hold no noncharacter and nothing but UTF-8`() {
+    for bytes: [UInt8] in [
+      [0xEF, 0xBF, 0xBE], [0xEF, 0xBF, 0xBF], [0xFF], [0xED, 0xA0, 0x80], [0],
+    ] {
+      let document = Array((Self.declaration + "<a>").utf8) + bytes + Array("</a>".utf8)
+      #expect(XMLElement(document) == nil)
+    }
+  }
 }

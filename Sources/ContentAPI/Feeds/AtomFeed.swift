@@ -9,7 +9,7 @@ enum AtomFeed {
     document: """
       '<?xml version="1.0" encoding="utf-8"?>' || e'\\n'
           || '<feed xmlns="http://www.w3.org/2005/Atom"'
-          || coalesce(' xml:lang="' || site.language || '"', '') || e'>\\n'
+          || coalesce(' xml:lang="' || \(XMLText.attribute("site.language")) || '"', '') || e'>\\n'
           || '<id>' || \(XMLText.uri(id)) || e'</id>\\n'
           || '<title>' || \(XMLText.content("site.title")) || e'</title>\\n'
           || coalesce('<subtitle>' || \(XMLText.content("site.description")) || e'</subtitle>\\n', '')

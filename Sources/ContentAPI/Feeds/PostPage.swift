@@ -16,6 +16,7 @@ package struct PostPage: Sendable, Equatable {
     let parts = opening.split(separator: "/", maxSplits: 3, omittingEmptySubsequences: false)
     let namesHost = parts.count == 4 || parts.last?.contains { "?#".contains($0) } == true
     guard namesHost, !rest.contains(where: { "{}".contains($0) }),
+      rest.utf8.count(where: { $0 == UInt8(ascii: "#") }) < 2,
       WebAddress.complaint(opening) == nil, WebAddress.complaint(opening + "slug" + ending) == nil
     else { return nil }
   }

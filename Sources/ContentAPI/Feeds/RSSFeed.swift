@@ -13,7 +13,7 @@ enum RSSFeed {
           || '<link>' || \(XMLText.uri("site.home")) || e'</link>\\n'
           || '<description>' || \(XMLText.html("coalesce(site.description, site.title)"))
           || e'</description>\\n'
-          || coalesce('<language>' || site.language || e'</language>\\n', '')
+          || coalesce('<language>' || \(XMLText.content("site.language")) || e'</language>\\n', '')
           || coalesce('<lastBuildDate>' || \(date("(select max(e.updated_at) from entries e)"))
             || e'</lastBuildDate>\\n', '')
           || e'<generator>Colophon</generator>\\n'
