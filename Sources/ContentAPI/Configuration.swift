@@ -14,6 +14,8 @@ package struct Configuration: Sendable {
   package var publicURL: String?
   /// Whose pages may read the API in a browser.
   package var crossOrigin = CrossOrigin.everyone
+  /// Where the web site shows a post; nil for what follows from its address in the profile.
+  package var postPage: PostPage?
   /// Where a plain sign-up form leads its reader; nil for a page of the service itself.
   package var signUpPage: String?
   /// The sender of mails; nil without `COLOPHON_MAIL_FROM`, and then none are sent.
@@ -34,10 +36,10 @@ package struct Configuration: Sendable {
   /// Every variable, in README's order.
   package static let variables: [String] = [
     "DATABASE_URL", "COLOPHON_LISTEN", "COLOPHON_PRIVATE_LISTEN", "COLOPHON_PUBLIC_URL",
-    "COLOPHON_CORS_ORIGINS", "COLOPHON_SIGNUP_PAGE", "COLOPHON_MAIL_FROM", "COLOPHON_SENDMAIL",
-    "COLOPHON_TRUSTED_PROXIES", "COLOPHON_CLIENT_HEADER", "COLOPHON_RATE_LIMITS",
-    "COLOPHON_CACHE_MB",
-    "COLOPHON_RUNTIME_ROLE", "COLOPHON_DRAIN_SECONDS",
+    "COLOPHON_POST_PAGE", "COLOPHON_CORS_ORIGINS", "COLOPHON_SIGNUP_PAGE", "COLOPHON_MAIL_FROM",
+    "COLOPHON_SENDMAIL", "COLOPHON_TRUSTED_PROXIES", "COLOPHON_CLIENT_HEADER",
+    "COLOPHON_RATE_LIMITS", "COLOPHON_CACHE_MB", "COLOPHON_RUNTIME_ROLE",
+    "COLOPHON_DRAIN_SECONDS",
   ]
 
   /// Reads the variables. Throws every fault at once: unknown `COLOPHON_` names, and values that
@@ -72,6 +74,14 @@ package struct Configuration: Sendable {
         publicURL = text.hasSuffix("/") ? String(text.dropLast()) : text
       } else {
         faults.append("COLOPHON_PUBLIC_URL must be like https://api.example.com, without a path")
+      }
+    }
+    if let text = value("COLOPHON_POST_PAGE") {
+      postPage = PostPage(text)
+      if postPage == nil {
+        faults.append(
+          "COLOPHON_POST_PAGE must be an absolute URL with {slug} in one place behind the host, "
+            + "such as https://example.com/blog/{slug}")
       }
     }
     if let text = value("COLOPHON_CORS_ORIGINS") {

@@ -125,6 +125,21 @@ package struct ContentAPI: Responder {
     Route(.get, "/v1/changes", parameters: ["since", "limit"], cost: .list) {
       try await $0.changes.list($1)
     },
+    Route(
+      .get, "/feed.json", parameters: ["tag"], writes: .jsonFeed, alternatives: [.json], cost: .list
+    ) { try await $0.feeds.showJSON($1) },
+    Route(
+      .get, "/atom.xml", parameters: ["tag"], writes: .atom, alternatives: [.xml, .textXML],
+      cost: .list
+    ) { try await $0.feeds.showAtom($1) },
+    Route(
+      .get, "/rss.xml", parameters: ["tag"], writes: .rss, alternatives: [.xml, .textXML],
+      cost: .list
+    ) { try await $0.feeds.showRSS($1) },
+    Route(
+      .get, "/sitemap.xml", parameters: ["tag", "page"], writes: .xml, alternatives: [.textXML],
+      cost: .list
+    ) { try await Sitemap.show($1, $0.feeds) },
     Route(.get, "/v1/idempotency/{key}", access: .principal) { try await $0.outcomes.show($1) },
     Route(.get, "/openapi.yaml", writes: .yaml) { _, call in Contract.show(call) },
   ]
@@ -135,6 +150,7 @@ package struct ContentAPI: Responder {
   let profile: Profile
   let newsletter: Newsletter
   let changes: Changes
+  let feeds: Feeds
   let subscriptions: Subscriptions
   let outcomes: WriteOutcomes
   private let keys: VerifiedKeys
@@ -152,6 +168,7 @@ package struct ContentAPI: Responder {
   ///   - publicURL: put before paths in `Location` and `Link`; empty makes them relative.
   ///   - knownKeys, inFlight: one for the whole process, whatever the number of its loops.
   ///   - signUpPage: where a plain sign-up form leads; nil for a page of this service.
+  ///   - postPage: where the web site shows a post; nil where the profile's address has to do.
   ///   - cache: of the same loop; nil keeps nothing.
   ///   - clock: what the limits and the trust in keys go by; the loop's without one.
   package init(
@@ -159,7 +176,8 @@ package struct ContentAPI: Responder {
     limits: ClientLimits = .none, loop: EventLoop, requestIDs: RequestIDs,
     knownKeys: KnownKeys = KnownKeys(), inFlight: KeysInFlight = KeysInFlight(),
     fingerprints: Fingerprints = .standard, signUpPage: String? = nil,
-    cache: ResponseCache? = nil, clock: (@Sendable () -> MonotonicInstant)? = nil,
+    postPage: PostPage? = nil, cache: ResponseCache? = nil,
+    clock: (@Sendable () -> MonotonicInstant)? = nil,
     log: @Sendable @escaping (LogEvent) -> Void
   ) {
     posts = Posts(pool: pool, publicURL: publicURL)
@@ -168,6 +186,7 @@ package struct ContentAPI: Responder {
     profile = Profile(pool: pool)
     newsletter = Newsletter(pool: pool)
     changes = Changes(pool: pool)
+    feeds = Feeds(pool: pool, publicURL: publicURL, postPage: postPage)
     outcomes = WriteOutcomes(pool: pool)
     self.inFlight = inFlight
     self.fingerprints = fingerprints
@@ -187,7 +206,7 @@ package struct ContentAPI: Responder {
   /// Every statement that the pool must prepare.
   package static let statements =
     Posts.statements + Tags.statements + Projects.statements + Profile.statements
-    + Newsletter.statements + Changes.statements
+    + Newsletter.statements + Changes.statements + Feeds.statements
     + Subscriptions.statements + VerifiedKeys.statements + Claim.statements
     + WriteOutcomes.statements + KeyReaper.statements + Outbox.statements
     + SearchIndex.statements + LimitLedger.statements + PositionWatch.statements

@@ -36,7 +36,9 @@ struct Representation: Sendable {
     fields.append("Cache-Control", FieldValue(cacheControl))
     fields.append("Vary", "Accept, Authorization")
     if status == 304 { return Response(status: status, fields: fields) }
-    let charset = mediaType.type == "text" ? "; charset=utf-8" : ""
+    // JSON is UTF-8 and has no such parameter (RFC 8259 §11).
+    let isText = mediaType.type == "text" || mediaType.subtype == "xml"
+    let charset = isText || mediaType.subtype.hasSuffix("+xml") ? "; charset=utf-8" : ""
     fields.append("Content-Type", FieldValue(mediaType.essence + charset))
     return Response(status: status, fields: fields, body: body)
   }

@@ -179,6 +179,11 @@ extension MediaType {
   static let yaml = MediaType("application/yaml")!
   static let html = MediaType("text/html")!
   static let csv = MediaType("text/csv")!
+  static let jsonFeed = MediaType("application/feed+json")!
+  static let atom = MediaType("application/atom+xml")!
+  static let rss = MediaType("application/rss+xml")!
+  static let xml = MediaType("application/xml")!
+  static let textXML = MediaType("text/xml")!
   static let form = MediaType("application/x-www-form-urlencoded")!
   static let multipart = MediaType("multipart/form-data")!
 }

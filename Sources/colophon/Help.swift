@@ -52,6 +52,7 @@ enum Help {
       COLOPHON_LISTEN            address and port (127.0.0.1:8080)
       COLOPHON_PRIVATE_LISTEN    of /livez, /readyz, /metrics; private (127.0.0.1:9090)
       COLOPHON_PUBLIC_URL        put before paths in Location and Link (nothing)
+      COLOPHON_POST_PAGE         a post's page, for feeds: https://example.com/{slug} (by the profile)
       COLOPHON_CORS_ORIGINS      whose pages may read it in a browser: *, off, or a list (*)
       COLOPHON_SIGNUP_PAGE       where a plain sign-up form leads (a page of its own)
       COLOPHON_MAIL_FROM         the address that mail comes from; without, it waits (nothing)

@@ -59,7 +59,7 @@ struct Service {
         pool: pool, publicURL: configuration.publicURL ?? "",
         crossOrigin: configuration.crossOrigin, limits: limits, loop: loop,
         requestIDs: requestIDs, knownKeys: knownKeys, inFlight: inFlight,
-        signUpPage: configuration.signUpPage, cache: cache
+        signUpPage: configuration.signUpPage, postPage: configuration.postPage, cache: cache
       ) { log.write($0) }
     }
     let apis = contentAPIs

@@ -66,6 +66,36 @@ import Testing
           #expect(plan.sortsOnlyTop, "\(words)")
         }
       }
+      // The newest fifty of each tag are found along the index, and only those of them that show
+      // are fetched.
+      for name in ["feeds.json", "feeds.atom", "feeds.rss"] {
+        for tags in [[""], ["tenth"], ["tenth", "t1", "rare", "none"]] {
+          let plan = try await explained.plan(name, Self.feed(tags))
+          let whole = plan.nodes.filter { $0.relation != nil && $0.index == nil }
+          #expect(whole.allSatisfy { $0.relation == "profile" }, "\(name) \(tags)")
+          #expect((3...50).contains(plan.read("posts")), "\(name) \(tags)")
+          #expect(plan.read("listings") <= 50 * tags.count + 2, "\(name) \(tags)")
+          #expect(plan.mostSorted <= 50 * tags.count, "\(name) \(tags)")
+        }
+      }
+      // A page of a sitemap is where its number says; nothing is sorted but several tags together.
+      for (tags, page, walked) in [([""], 2, 10_000), ([""], 40, 200_000), (["tenth"], 4, 20_000)] {
+        let plan = try await explained.plan("feeds.sitemap", Self.feed(tags) + ["\(page)", "true"])
+        #expect(plan.scans("posts", by: "Seq Scan") == 0)
+        #expect(plan.scans("listings", by: "Seq Scan") == 0)
+        #expect(plan.read("posts") == 5_000)
+        #expect(plan.read("listings") == walked)
+        #expect(plan.mostSorted == 0)
+      }
+      for page in ["1, false", "50000, true"] {
+        let plan = try await explained.plan("feeds.sitemap", Self.feed([""]) + [page])
+        #expect(plan.read("posts") + plan.read("listings") == 0, "neither index nor 404 walks")
+      }
+      let ofTags = try await explained.plan(
+        "feeds.sitemap_of_tags", Self.feed(["rare", "tenth"]) + ["1", "true"])
+      #expect(ofTags.scans("listings", by: "Seq Scan") == 0)
+      #expect(ofTags.read("listings") == 20_004)
+      #expect(ofTags.read("posts") == 5_000)
       let several = try await explained.plan(
         "posts.by_publication.descending",
         Self.filtered("publication", true, tags: "rare,seldom", counter: false))
@@ -86,6 +116,12 @@ import Testing
     return [
       "\(limit)", "0", "1", "false", "true", key, "'00000000-0000-0000-0000-000000000000'", counter,
     ]
+  }
+
+  /// $1 to $5 of the statements of feeds.
+  private static func feed(_ tags: [String]) -> [String] {
+    let array = "'{" + tags.map { "\"\($0)\"" }.joined(separator: ",") + "}'"
+    return [array, "'https://example.com/'", "''", "'https://api.example.com'", "''"]
   }
 
   private static func filtered(

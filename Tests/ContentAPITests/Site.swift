@@ -40,14 +40,15 @@ actor Site: LoopBound {
   ///   - limits: what may be asked; enough for every test that is about something else.
   ///   - clock: what the limits and the trust in keys go by, if not the system's.
   static func run(
-    publicURL: String = "", signUpPage: String? = nil, limits: RateLimitSettings? = .wide,
+    publicURL: String = "", signUpPage: String? = nil, postPage: PostPage? = nil,
+    limits: RateLimitSettings? = .wide,
     proxies: TrustedProxies = TrustedProxies(), clock: TestClock? = nil,
     on cluster: TestCluster = .shared, _ body: (Site) async throws -> Void
   ) async throws {
     try await places.run {
       let site = try await Site.open(
-        publicURL: publicURL, signUpPage: signUpPage, ClientLimits(limits, proxies: proxies), clock,
-        on: cluster)
+        publicURL: publicURL, signUpPage: signUpPage, postPage: postPage,
+        ClientLimits(limits, proxies: proxies), clock, on: cluster)
       do {
         try await body(site)
       } catch {
@@ -62,8 +63,8 @@ actor Site: LoopBound {
   private static let places = Places(6)
 
   private static func open(
-    publicURL: String, signUpPage: String?, _ limits: ClientLimits, _ clock: TestClock?,
-    on cluster: TestCluster
+    publicURL: String, signUpPage: String?, postPage: PostPage?, _ limits: ClientLimits,
+    _ clock: TestClock?, on cluster: TestCluster
   ) async throws -> Site {
     try await cluster.makeTemplate("content", schema: makeTemplate)
     let database = try await cluster.makeDatabase(from: "content")
@@ -81,7 +82,8 @@ actor Site: LoopBound {
     let conninfo = database.conninfo + " user=" + role
     let site = Site(
       loop: loop, database: database, conninfo: conninfo, connection: connection, keys: keys,
-      publicURL: publicURL, signUpPage: signUpPage, limits: limits, clock: clock)
+      publicURL: publicURL, signUpPage: signUpPage, postPage: postPage, limits: limits,
+      clock: clock)
     await site.pool.start()
     try await site.becomeReady()
     return site
@@ -147,8 +149,8 @@ actor Site: LoopBound {
 
   private init(
     loop: EventLoop, database: TestDatabase, conninfo: String, connection: Connection,
-    keys: [String], publicURL: String, signUpPage: String? = nil, limits: ClientLimits = .none,
-    clock: TestClock? = nil, ownsDatabase: Bool = true,
+    keys: [String], publicURL: String, signUpPage: String? = nil, postPage: PostPage? = nil,
+    limits: ClientLimits = .none, clock: TestClock? = nil, ownsDatabase: Bool = true,
     fingerprints: Fingerprints = .standard, inFlight: KeysInFlight = KeysInFlight()
   ) {
     self.loop = loop
@@ -163,7 +165,7 @@ actor Site: LoopBound {
     api = ContentAPI(
       pool: pool, publicURL: publicURL, limits: limits, loop: loop,
       requestIDs: RequestIDs(seed: [0xab]), inFlight: inFlight, fingerprints: fingerprints,
-      signUpPage: signUpPage, clock: clock.map(Self.now),
+      signUpPage: signUpPage, postPage: postPage, clock: clock.map(Self.now),
       log: { print("log: \($0)") })
   }
 
