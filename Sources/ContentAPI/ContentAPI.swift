@@ -127,6 +127,7 @@ package struct ContentAPI: Responder {
     },
     Route(.get, "/v1/idempotency/{key}", access: .principal) { try await $0.outcomes.show($1) },
     Route(.get, "/openapi.yaml", writes: .yaml) { _, call in try Contract.show(call) },
+    Route(.get, "/docs", writes: .html) { _, call in try DocsPage.show(call) },
   ]
 
   let posts: Posts
