@@ -44,7 +44,7 @@ enum DocsPage {
         <header>
         <h1>\(title) API</h1>
         <p class="lead">\(info?["summary"]?.text ?? "")</p>
-        \(lead.map { "<p>\(Prose.inline($0))</p>\n" }.joined())\
+        \(lead.map { "<p>\(Prose.inline($0))</p>\n" as HTML }.joined())\
         <p>The document behind this page is <a href="/openapi.yaml">openapi.yaml</a>.</p>
         </header>
         <div class="tools" hidden>

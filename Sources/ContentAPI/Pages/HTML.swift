@@ -64,8 +64,8 @@ extension Sequence where Element == HTML {
 }
 
 extension DefaultStringInterpolation {
-  /// HTML inside a text would be escaped once more, or not at all where it had to be; a literal that
-  /// was meant as HTML says so: `"…" as HTML`.
-  @available(*, unavailable, message: "Interpolate HTML into HTML only.")
-  mutating func appendInterpolation(_ html: HTML) {}
+  /// A literal that was meant as HTML and is taken for a text would be escaped once more. That is a
+  /// warning, and so an error; `"…" as HTML` mends it.
+  @available(*, deprecated, message: "Interpolate HTML into HTML only.")
+  mutating func appendInterpolation(_ html: HTML) { appendInterpolation(html.source) }
 }
