@@ -106,10 +106,10 @@ const pretty = (text, type) => {
   try { return JSON.stringify(JSON.parse(text), null, 2); } catch { return text; }
 };
 const send = async (form) => {
+  if (form.ariaBusy === "true") return;
   const place = form.querySelector(".answer");
-  const button = form.querySelector("button");
   const { url, headers } = request(form);
-  button.disabled = true;
+  form.ariaBusy = "true";
   const start = performance.now();
   try {
     const answer = await fetch(url, { headers, cache: "no-store", credentials: "omit" });
@@ -138,8 +138,7 @@ const send = async (form) => {
   } catch (error) {
     place.replaceChildren(make("p", `There was no answer: ${error.message}`));
   } finally {
-    button.disabled = false;
-    button.focus();
+    form.ariaBusy = "false";
   }
 };
 for (const form of all("form.try")) {

@@ -160,9 +160,10 @@ enum DocsPage {
   }
 
   private static func headers(of document: OpenAPIDocument) -> HTML {
+    let names = document.headerNames
     let headers = (document.root.at("components", "headers")?.members ?? []).map { header -> HTML in
       """
-      <dt id="field-\(header.name)">\(fieldName(header.name, of: document))</dt>
+      <dt id="field-\(header.name)">\(names[header.name] ?? header.name)</dt>
       <dd>\(Prose.html(header.value["description"]?.text ?? ""))\
       <p><code>\(header.value["example"]?.text ?? "")</code></p></dd>
 
@@ -176,17 +177,6 @@ enum DocsPage {
       </section>
 
       """
-  }
-
-  /// The name under which responses have a header that components describe.
-  private static func fieldName(_ component: String, of document: OpenAPIDocument) -> String {
-    for mapping in document.root.mappings {
-      for member in mapping.members
-      where member.value["$ref"]?.text == "#/components/headers/" + component {
-        return member.name
-      }
-    }
-    return component
   }
 
   private static func capitalized(_ text: String) -> String {

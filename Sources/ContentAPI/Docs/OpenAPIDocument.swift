@@ -1,9 +1,19 @@
 /// openapi.yaml as it is looked things up in: its references followed, its operations in order.
 package struct OpenAPIDocument: Sendable {
   package let root: YAML
+  /// Every operation, path by path.
+  package let operations: [Operation]
+  /// The slugs of the types of problems, in their order.
+  let problemSlugs: [String]
 
   /// - Parameter bytes: the file.
-  package init(_ bytes: [UInt8]) throws(YAML.Malformed) { root = try YAML(bytes) }
+  package init(_ bytes: [UInt8]) throws(YAML.Malformed) {
+    root = try YAML(bytes)
+    operations = (root["paths"]?.members ?? []).flatMap { path in
+      path.value.members.map { Operation(method: $0.name, path: path.name, value: $0.value) }
+    }
+    problemSlugs = (root["x-problem-types"]?.elements ?? []).compactMap { $0["slug"]?.text }
+  }
 
   /// What a `$ref` leads to; the value itself without one, nil where it leads nowhere.
   package func resolve(_ value: YAML) -> YAML? {
@@ -35,13 +45,6 @@ package struct OpenAPIDocument: Sendable {
     }
   }
 
-  /// Every operation, path by path.
-  package var operations: [Operation] {
-    (root["paths"]?.members ?? []).flatMap { path in
-      path.value.members.map { Operation(method: $0.name, path: path.name, value: $0.value) }
-    }
-  }
-
   /// Its parameters in their order, references followed.
   package func parameters(of operation: Operation) -> [YAML] {
     (operation.value["parameters"]?.elements ?? []).compactMap(resolve)
@@ -62,6 +65,18 @@ package struct OpenAPIDocument: Sendable {
   func example(of content: YAML) -> YAML? {
     if let example = content["example"] { return example }
     return content["examples"]?.members.first.flatMap { resolve($0.value)?["value"] }
+  }
+
+  /// Under which name responses have what components describe as a header.
+  var headerNames: [String: String] {
+    var names: [String: String] = [:]
+    let shared = (root.at("components", "responses")?.members ?? []).map(\.value)
+    let own = operations.flatMap { $0.value["responses"]?.members ?? [] }.map(\.value)
+    for header in (shared + own).flatMap({ $0["headers"]?.members ?? [] }) {
+      guard let component = header.value["$ref"]?.text?.split(separator: "/").last else { continue }
+      names[String(component)] = header.name
+    }
+    return names
   }
 
   /// The first example of each type of problem, by its URI.

@@ -174,11 +174,10 @@ struct OperationArticle {
   private func described(_ response: YAML) -> HTML {
     let text = response["description"]?.text ?? ""
     guard response.at("content", "application/problem+json") != nil else { return Prose.html(text) }
-    let slugs = (document.root["x-problem-types"]?.elements ?? []).compactMap { $0["slug"]?.text }
     let paragraphs = Prose.paragraphs(text).map { paragraph -> HTML in
       let words = paragraph.split(separator: " ").map { word -> HTML in
         let slug = String(word.prefix { $0.isLetter || $0 == "-" })
-        guard slugs.contains(slug) else { return "\(Prose.inline(String(word)))" }
+        guard document.problemSlugs.contains(slug) else { return "\(Prose.inline(String(word)))" }
         return "<a href=\"#problem-\(slug)\">\(slug)</a>\(String(word.dropFirst(slug.count)))"
       }
       return "<p>\(words.joined(separator: " "))</p>\n"
