@@ -76,8 +76,9 @@ import Testing
       let page = try await site.get("/docs").text
       // Of a list in a query, a rule, a default, what a body must have, and what lies deeper.
       for row in [
-        "<code class=\"n\">limit</code> <span class=\"t\">integer</span><p>How much a page holds at "
-          + "most. Out of range is 400.</p>\n<p class=\"rule\">1 to 100 · default <code>20</code></p>",
+        "<code class=\"n\">limit</code> <span class=\"t\">integer</span><p>How much a page holds "
+          + "at most. Out of range is 400.</p>\n"
+          + "<p class=\"rule\">1 to 100 · default <code>20</code></p>",
         "<code class=\"n\">tag</code> <span class=\"t\">array of string</span>",
         "<p class=\"rule\">1 to 32 elements</p>",
         "<code class=\"n\">title</code> <span class=\"t\">string</span> "

@@ -36,7 +36,8 @@ enum DocsPage {
         <a class="skip" href="#main">Skip to the content</a>
         <div class="page">
         <nav aria-label="Contents">
-        <p class="name"><a href="#main">\(title) <small>\(info?["version"]?.text ?? "")</small></a></p>
+        <p class="name"><a href="#main">\(title) \
+        <small>\(info?["version"]?.text ?? "")</small></a></p>
         <ul>
         \(groups.map(contents).joined())\(places)</ul>
         </nav>
@@ -153,7 +154,8 @@ enum DocsPage {
     return """
       <section>
       <h2 id="problems">Problems</h2>
-      <p>Every refusal and every failure is one of these, as <code>application/problem+json</code>.</p>
+      <p>Every refusal and every failure is one of these, as \
+      <code>application/problem+json</code>.</p>
       \(problems.joined())</section>
 
       """

@@ -1,5 +1,5 @@
-/// One operation on the page: what it does, what it takes and answers, a line for a shell, and for a
-/// public read a form that makes the request.
+/// One operation on the page: what it does, what it takes and answers, a line for a shell, and for
+/// a public read a form that makes the request.
 struct OperationArticle {
   private let operation: OpenAPIDocument.Operation
   private let document: OpenAPIDocument
@@ -18,7 +18,8 @@ struct OperationArticle {
     return """
       <details class="op" data-find="\(words.joined(separator: " ").lowercased())">
       <summary><h3><span class="m \(operation.method)">\(operation.method.uppercased())</span> \
-      <code class="path">\(path)</code> <span class="title">\(operation.summary)</span></h3></summary>
+      <code class="path">\(path)</code> \
+      <span class="title">\(operation.summary)</span></h3></summary>
       <div class="body" id="\(operation.id)">
       <div class="say">
       \(access)\(Prose.html(operation.description))\(twin)\(parameterList)\(requestBody)\(responses)\

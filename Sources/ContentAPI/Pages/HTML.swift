@@ -1,5 +1,5 @@
-/// A piece of HTML. What is interpolated as text is escaped, so that a text cannot become markup; what
-/// is HTML already is taken as it is.
+/// A piece of HTML. What is interpolated as text is escaped, so that a text cannot become markup;
+/// what is HTML already is taken as it is.
 ///
 ///     "<p>\(title)</p>" as HTML
 struct HTML: Sendable, ExpressibleByStringInterpolation {
