@@ -33,6 +33,12 @@ package enum Assets {
     return (texts[0], texts[1], Array(texts[2...]))
   }
 
+  /// What the page at `/docs` looks like, and what it does.
+  package static var docs: (style: String, script: String) {
+    let texts = texts(COLOPHON_DOCS).map { String(decoding: $0, as: UTF8.self) }
+    return (texts[0], texts[1])
+  }
+
   private static func texts(_ asset: colophon_asset) -> [[UInt8]] {
     bytes(asset).split(separator: 0).map(Array.init)
   }

@@ -58,6 +58,12 @@ static const unsigned char samples[] = {
 #embed "samples/5-project-deck-plan.json" suffix(, 0, )
 };
 
+// The style and the script of the documentation page, each followed by a zero byte.
+static const unsigned char docs[] = {
+#embed "docs/docs.css" suffix(, 0, )
+#embed "docs/docs.js" suffix(, 0, )
+};
+
 const unsigned char *colophon_asset(enum colophon_asset asset, size_t *size) {
   switch (asset) {
   case COLOPHON_SCHEMA: *size = sizeof schema; return schema;
@@ -65,6 +71,7 @@ const unsigned char *colophon_asset(enum colophon_asset asset, size_t *size) {
   case COLOPHON_OPENAPI: *size = sizeof openapi; return openapi;
   case COLOPHON_POSTS: *size = sizeof posts; return posts;
   case COLOPHON_SAMPLES: *size = sizeof samples; return samples;
+  case COLOPHON_DOCS: *size = sizeof docs; return docs;
   }
   return *size = 0, NULL;
 }

@@ -142,6 +142,7 @@ package struct ContentAPI: Responder {
     ) { try await Sitemap.show($1, $0.feeds) },
     Route(.get, "/v1/idempotency/{key}", access: .principal) { try await $0.outcomes.show($1) },
     Route(.get, "/openapi.yaml", writes: .yaml) { _, call in Contract.show(call) },
+    Route(.get, "/docs", writes: .html) { _, call in DocsPage.show(call) },
   ]
 
   let posts: Posts

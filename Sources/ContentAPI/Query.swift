@@ -87,7 +87,7 @@ struct Query {
   }
 
   /// What RFC 3986 lets stand in a query, without what a form would read as something else.
-  private static func encoded(_ text: String) -> String {
+  static func encoded(_ text: String) -> String {
     var encoded: [UInt8] = []
     for byte in text.utf8 {
       if byte.isLetter || byte.isDigit || "-._~,:".utf8.contains(byte) {

@@ -23,6 +23,11 @@ import Testing
     let samples = Assets.samples
     #expect([samples.profile, samples.newsletter] + samples.projects == files)
   }
+
+  @Test func `style and script of the documentation page are the files of their folder`() {
+    #expect(Array(Assets.docs.style.utf8) == contents(of: "Sources/CAssets/docs/docs.css"))
+    #expect(Array(Assets.docs.script.utf8) == contents(of: "Sources/CAssets/docs/docs.js"))
+  }
 }
 
 @Suite struct SamplePosts {

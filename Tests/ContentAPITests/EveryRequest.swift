@@ -27,6 +27,7 @@ import Testing
         "/v1/posts/a/revisions/1/restore": "POST, OPTIONS",
         "/v1/posts/a/previews": "POST, OPTIONS",
         "/openapi.yaml": "GET, HEAD, OPTIONS",
+        "/docs": "GET, HEAD, OPTIONS",
       ]
       for (path, allow) in allowed {
         for method in [

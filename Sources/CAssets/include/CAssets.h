@@ -7,6 +7,7 @@ enum colophon_asset {
   COLOPHON_OPENAPI,
   COLOPHON_POSTS,
   COLOPHON_SAMPLES,
+  COLOPHON_DOCS,
 };
 
 /// The bytes of an embedded file and their number. An accessor, because Swift cannot import an

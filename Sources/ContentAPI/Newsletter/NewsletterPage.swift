@@ -19,101 +19,58 @@ struct NewsletterPage: Sendable {
   static let thanksPath = "/newsletter/thanks"
 
   func response(status: Int, _ fields: ResponseFields = [:]) -> Response {
-    Self.dressed(
-      Response(
-        status: status, fields: fields.setting("Content-Type", "text/html; charset=utf-8"),
-        body: Array(html.utf8)))
+    var fields = fields
+    fields.set("Content-Type", "text/html; charset=utf-8")
+    return Self.dressed(Response(status: status, fields: fields, body: Array(html.source.utf8)))
   }
 
   /// Adds the fields that every page has; an answer that was kept for a key has lost them.
   static func dressed(_ response: Response) -> Response {
     var response = response
     response.fields.set("Cache-Control", "no-store")
-    response.fields.set("Content-Security-Policy", policy)
-    response.fields.set("Referrer-Policy", "no-referrer")
+    design.dress(&response.fields)
     response.fields.set("X-Robots-Tag", "noindex")
     return response
   }
 
-  private var html: String {
-    let paragraphs = paragraphs.map { "<p>\(Self.escaped($0))</p>\n" }.joined()
-    let form =
+  private var html: HTML {
+    let paragraphs = paragraphs.map { "<p>\($0)</p>\n" as HTML }.joined()
+    let form: HTML =
       button.map {
         """
         <form method="post">
-        <button type="submit">\(Self.escaped($0))</button>
+        <button type="submit">\($0)</button>
         </form>
 
         """
       } ?? ""
-    return """
-      <!DOCTYPE html>
-      <html lang="en">
-      <head>
-      <meta charset="utf-8">
-      <meta name="viewport" content="width=device-width, initial-scale=1">
-      <meta name="robots" content="noindex">
-      <meta name="color-scheme" content="light dark">
-      <title>\(Self.escaped(title))</title>
-      <style>\(Self.style)</style>
-      </head>
-      <body>
-      <main>
-      <h1>\(Self.escaped(title))</h1>
-      \(paragraphs)\(form)</main>
-      </body>
-      </html>
+    return Self.design.document(
+      title: title, head: "<meta name=\"robots\" content=\"noindex\">\n",
+      body: """
+        <main>
+        <h1>\(title)</h1>
+        \(paragraphs)\(form)</main>
 
-      """
+        """)
   }
 
-  /// The style stands in the page; the policy names it by its digest.
-  private static let policy = FieldValue(
-    "default-src 'none'; style-src 'sha256-"
-      + BaseEncoding.base64URL.encode(SHA256.digest(of: style.utf8)) + "='; form-action 'self'; "
-      + "base-uri 'none'; frame-ancestors 'none'")
-
-  private static let style = """
-    :root{color-scheme:light dark;--ink:#1b1b1f;--paper:#fff;--line:#1d4ed8;--on:#fff}
-    @media (prefers-color-scheme:dark){:root{--ink:#ececf1;--paper:#17171b;--line:#9db8ff;\
-    --on:#10131c}}
-    *{box-sizing:border-box}
-    body{margin:0;background:var(--paper);color:var(--ink);\
-    font:1.125rem/1.6 system-ui,sans-serif}
-    main{max-width:34rem;margin:0 auto;padding:3rem 1.25rem}
-    h1{font-size:1.6rem;line-height:1.25;margin:0 0 1rem}
-    h1,p{overflow-wrap:anywhere}
-    p{margin:0 0 1rem}
-    button{font:inherit;font-weight:600;min-height:3rem;padding:.6rem 1.4rem;border:0;\
-    border-radius:.5rem;background:var(--line);color:var(--on);cursor:pointer;max-width:100%}
-    button:focus-visible{outline:3px solid var(--ink);outline-offset:3px}
-    @media (max-width:30rem){main{padding-top:2rem}button{width:100%}}
-    """
-
-  /// The text as it stands in an element or a quoted attribute.
-  static func escaped(_ text: String) -> String {
-    var escaped = ""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "&": escaped += "&amp;"
-      case "<": escaped += "&lt;"
-      case ">": escaped += "&gt;"
-      case "\"": escaped += "&quot;"
-      case "'": escaped += "&#39;"
-      default: escaped.unicodeScalars.append(scalar)
-      }
-    }
-    return escaped
-  }
-}
-
-extension ResponseFields {
-  /// The fields with one more, or another value for one of them.
-  fileprivate func setting(_ name: FieldName, _ value: FieldValue) -> ResponseFields {
-    var fields = self
-    fields.set(name, value)
-    return fields
-  }
+  private static let design = PageDesign(
+    style: """
+      :root{color-scheme:light dark;--ink:#1b1b1f;--paper:#fff;--line:#1d4ed8;--on:#fff}
+      @media (prefers-color-scheme:dark){:root{--ink:#ececf1;--paper:#17171b;--line:#9db8ff;\
+      --on:#10131c}}
+      *{box-sizing:border-box}
+      body{margin:0;background:var(--paper);color:var(--ink);\
+      font:1.125rem/1.6 system-ui,sans-serif}
+      main{max-width:34rem;margin:0 auto;padding:3rem 1.25rem}
+      h1{font-size:1.6rem;line-height:1.25;margin:0 0 1rem}
+      h1,p{overflow-wrap:anywhere}
+      p{margin:0 0 1rem}
+      button{font:inherit;font-weight:600;min-height:3rem;padding:.6rem 1.4rem;border:0;\
+      border-radius:.5rem;background:var(--line);color:var(--on);cursor:pointer;max-width:100%}
+      button:focus-visible{outline:3px solid var(--ink);outline-offset:3px}
+      @media (max-width:30rem){main{padding-top:2rem}button{width:100%}}
+      """, sendsForms: true)
 }
 
 // What the pages say.
