@@ -74,6 +74,7 @@ private func read(_ file: [UInt8]) -> Result<PostDraft, PostDraft.MarkdownError>
     draft.excerpt = text
     draft.coverImage = PostDraft.CoverImage(url: "https://example.com", alt: text)
     #expect(read(draft.file) == .success(draft))
+    #expect(try ImportedFile.read(draft.file, at: "a.md").get().draft.title == text)
   }
 
   @Test(arguments: [
@@ -95,6 +96,7 @@ private func read(_ file: [UInt8]) -> Result<PostDraft, PostDraft.MarkdownError>
       let draft = GeneratedDraft.make(&random)
       let file = draft.file
       #expect(read(file) == .success(draft))
+      #expect(try ImportedFile.read(file, at: "other.md").get().draft == draft)
       files.insert(file)
     }
     #expect(files.count > 2900)

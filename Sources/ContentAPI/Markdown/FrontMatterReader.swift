@@ -258,10 +258,9 @@ extension FrontMatterReader {
     while last + 1 < lines.count {
       let below = bytes[lines[last + 1]]
       let content = below.drop(while: \.isBlank)
-      if !flow.isOpen || hasUnclosedFlow,
-        content.isEmpty || content.startIndex == below.startIndex
-      {
-        break
+      if !flow.isOpen || hasUnclosedFlow {
+        let margin = below[..<content.startIndex]
+        if content.isEmpty || margin.isEmpty || margin.contains(9) { break }
       }
       last += 1
       flow.append(content)

@@ -42,9 +42,9 @@ package struct ImportedFile: Sendable {
     }
     let frontMatter = FrontMatter.read(file.span, known: ImportedFrontMatter.known)
     var post = ImportedFrontMatter(frontMatter, place: FilePlace(path))
-    guard let bodyOffset = frontMatter.bodyOffset else {
-      return .failure(Unreadable(post.complaints.faults))
-    }
+    // A line that says nothing may have been any member.
+    guard let bodyOffset = frontMatter.bodyOffset, frontMatter.faults.allSatisfy({ $0.key != nil })
+    else { return .failure(Unreadable(post.complaints.faults)) }
     let body = file[bodyOffset...]
     post.complaints.lines["body"] = line(of: body.firstIndex(of: 0) ?? bodyOffset, in: file)
     let members =

@@ -13,7 +13,8 @@ extension Instant {
     {
       words.removeFirst()
       // The time may follow its day without a blank.
-      let parts = first.split(maxSplits: 1) { "Tt".contains($0) }.map(String.init)
+      let parts = first.split(maxSplits: 1, omittingEmptySubsequences: false) { "Tt".contains($0) }
+        .map(String.init)
       if parts.count == 2 { words.insert(parts[1], at: 0) }
       let numbers = parts[0].split(omittingEmptySubsequences: false) { "-/".contains($0) }
       guard numbers.count == 3, numbers[0].utf8.count == 4 else { throw .form }
