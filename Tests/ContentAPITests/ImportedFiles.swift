@@ -368,7 +368,7 @@ private func faults(ofTOML lines: String) -> [String] {
     ].map { Array($0.utf8) }
     var random = SeededRandom(seed: 9)
     var read = 0
-    for round in 0..<20_000 {
+    for round in 0..<10_000 {
       let bytes = random.mutate(seeds[round % seeds.count], with: tokens)
       switch ImportedFile.read(bytes, at: "2024-01-02-a.md") {
       case .success(let file):
