@@ -368,8 +368,9 @@ extension FrontMatterLine {
     position > 0 && marks.utf8.contains(bytes[position - 1])
   }
 
-  /// Refuses what no line of nested data may have; how many lists begin in it.
-  mutating func checkNested() throws(Refusal) -> Int {
+  /// Refuses what no line of nested data may have; how many lists begin in it, and whether the lines
+  /// below are a text.
+  mutating func checkNested() throws(Refusal) -> (items: Int, opensText: Bool) {
     skipBlanks()
     var items = 0
     while isAtLone("-") {
@@ -378,12 +379,13 @@ extension FrontMatterLine {
       skipBlanks()
     }
     while true {
+      if isAtBlockHeader { return (items, true) }
       if isAt("&*!"), !isBlankOrEnd(position + 1) { try refuseIndicator() }
       guard
         let colon = (position..<end).first(where: { index in
           bytes[index] == UInt8(ascii: ":") && isBlankOrEnd(index + 1)
         })
-      else { return items }
+      else { return (items, false) }
       position = colon + 1
       skipBlanks()
     }

@@ -315,11 +315,18 @@ extension FrontMatterReader {
       while levels.count > 1, indentation < levels[levels.count - 1] { levels.removeLast() }
       if indentation > levels[levels.count - 1] { levels.append(indentation) }
       var scan = try FrontMatterLine(bytes, lines[line], line)
-      let items = try scan.checkNested()
+      let (items, opensText) = try scan.checkNested()
       guard levels.count + items <= FrontMatter.maximumDepth else {
         throw Refusal(line: line, reason: .tooDeep)
       }
       next = line + 1
+      // What stands there may look like anything.
+      while opensText, let below = content(from: next),
+        try self.indentation(of: below) > indentation
+      {
+        _ = try FrontMatterLine(bytes, lines[below], below)
+        next = below + 1
+      }
     }
   }
 }
