@@ -18,9 +18,9 @@ package struct ContentAPI: Responder {
     Route(.post, "/v1/posts", access: .scope(.postsWrite), reads: [.json, .markdown]) {
       try await $0.posts.create($1)
     },
-    Route(.get, "/v1/posts/{slug}", parameters: ["fields", "preview"]) {
-      try await $0.posts.show($1)
-    },
+    Route(
+      .get, "/v1/posts/{slug}", parameters: ["fields", "preview"], alternatives: [.markdown]
+    ) { try await $0.posts.show($1) },
     Route(
       .put, "/v1/posts/{slug}", access: .scope(.postsWrite), reads: [.json, .markdown]
     ) { try await $0.posts.replace($1) },

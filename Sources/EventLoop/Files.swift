@@ -9,16 +9,22 @@ package enum Files {
     /// The permission bits alone.
     package let mode: UInt32
     package let size: Int
+    /// Neither a folder nor a link, a pipe, a socket or a device.
+    package let isFile: Bool
   }
 
   /// What stands at `path`, without following a link at its end; nil when nothing does.
   package static func status(_ path: String) -> Status? {
     var information = stat()
     guard unsafe lstat(path, &information) == 0 else { return nil }
-    let kind = information.st_mode & S_IFMT
-    return Status(
-      isFolder: kind == S_IFDIR, isSymbolicLink: kind == S_IFLNK, owner: information.st_uid,
-      mode: information.st_mode & 0o7777, size: Int(information.st_size))
+    return Status(information)
+  }
+
+  /// What stands at `path`, or where a link at its end leads to.
+  package static func target(_ path: String) throws(SystemError) -> Status {
+    var information = stat()
+    if unsafe stat(path, &information) != 0 { throw SystemError("stat \(path)") }
+    return Status(information)
   }
 
   package static func read(_ path: String) throws(SystemError) -> [UInt8] {
@@ -34,11 +40,34 @@ package enum Files {
     }
   }
 
+  /// At most `limit` bytes of a file, and of a longer one a byte more. Nothing but a file is read, and
+  /// nobody who writes to a pipe in its place is waited for.
+  package static func read(_ path: String, atMost limit: Int) throws(SystemError) -> [UInt8] {
+    let file = try Descriptor(
+      "open \(path)", unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY))
+    var information = stat()
+    if unsafe fstat(file.number, &information) != 0 { throw SystemError("stat \(path)") }
+    guard Status(information).isFile else { throw SystemError("read \(path)", code: EINVAL) }
+    var content: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 65_536)
+    while content.count <= limit {
+      switch file.read(into: &buffer) {
+      case .bytes(let count): content += buffer[..<min(count, limit + 1 - content.count)]
+      case .ended, .wouldBlock: return content
+      case .failed(let code): throw SystemError("read \(path)", code: code)
+      }
+    }
+    return content
+  }
+
   /// Puts `content` at `path` whole or not at all: written beside it, synced, renamed.
+  ///
+  /// - Parameter beside: the path that it is written to first; `path` with `.new` at its end
+  ///   without one.
   package static func write(
-    _ content: [UInt8], to path: String, mode: UInt32
+    _ content: [UInt8], to path: String, beside: String? = nil, mode: UInt32
   ) throws(SystemError) {
-    let beside = path + ".new"
+    let beside = beside ?? path + ".new"
     _ = unsafe unlink(beside)
     let file = try Descriptor(
       "open \(beside)", unsafe open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode))
@@ -71,8 +100,11 @@ package enum Files {
     return unsafe String(cString: made)
   }
 
-  package static func names(in folder: String) -> [String] {
-    guard let stream = unsafe opendir(folder) else { return [] }
+  package static func names(in folder: String) -> [String] { (try? list(folder)) ?? [] }
+
+  /// The names in a folder, sorted.
+  package static func list(_ folder: String) throws(SystemError) -> [String] {
+    guard let stream = unsafe opendir(folder) else { throw SystemError("open \(folder)") }
     defer { unsafe closedir(stream) }
     var names: [String] = []
     while let entry = unsafe readdir(stream) {
@@ -120,5 +152,15 @@ package enum Files {
     if flock(file.number, LOCK_EX | LOCK_NB) == 0 { return file }
     if errno == EWOULDBLOCK { return nil }
     throw SystemError("lock \(path)")
+  }
+}
+
+extension Files.Status {
+  fileprivate init(_ information: stat) {
+    let kind = information.st_mode & S_IFMT
+    self.init(
+      isFolder: kind == S_IFDIR, isSymbolicLink: kind == S_IFLNK, owner: information.st_uid,
+      mode: information.st_mode & 0o7777, size: Int(information.st_size),
+      isFile: kind == S_IFREG)
   }
 }

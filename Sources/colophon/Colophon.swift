@@ -57,6 +57,14 @@ enum Colophon {
       case .mail(let action):
         let configuration = try Configuration(environment)
         return try await Mail(action: action, configuration: configuration, loop: loop).run()
+      case .importing(let paths, let dryRun):
+        let configuration = try Configuration(environment)
+        return try await Import(
+          paths: paths, isRehearsal: dryRun, configuration: configuration, loop: loop
+        ).run()
+      case .exporting(let folder):
+        let configuration = try Configuration(environment)
+        return try await Export(folder: folder, configuration: configuration, loop: loop).run()
       }
       return .done
     } catch let error as ConfigurationError {

@@ -9,6 +9,8 @@ enum Command: Equatable {
   case migrate
   case key(KeyAction)
   case mail(MailAction)
+  case importing(paths: [String], dryRun: Bool)
+  case exporting(folder: String)
 
   struct DevOptions: Equatable {
     var port: UInt16?
@@ -33,16 +35,16 @@ enum Command: Equatable {
   var serves: Bool {
     switch self {
     case .dev, .serve: true
-    case .help, .version, .migrate, .key, .mail: false
+    case .help, .version, .migrate, .key, .mail, .importing, .exporting: false
     }
   }
 
-  static let names = ["dev", "serve", "migrate", "key", "mail"]
+  static let names = ["dev", "serve", "migrate", "import", "export", "key", "mail"]
 
   init(arguments: [String]) throws(UsageError) {
     var rest = Arguments(arguments)
     guard let name = rest.next() else {
-      throw UsageError("say what to do: dev, serve, migrate, key or mail")
+      throw UsageError("say what to do: dev, serve, migrate, import, export, key or mail")
     }
     if rest.asksForHelp, Self.names.contains(name) {
       self = .help(topic: name)
@@ -62,6 +64,11 @@ enum Command: Equatable {
     case "migrate": self = .migrate
     case "key": self = .key(try Self.key(&rest))
     case "mail": self = .mail(try Self.mail(&rest))
+    case "import": self = try Self.importing(&rest)
+    case "export":
+      let folder = try rest.value(of: "export")
+      guard !folder.hasPrefix("-") else { throw UsageError("export has no option \(folder)") }
+      self = .exporting(folder: folder)
     default: throw UsageError("there is no command \(name)")
     }
     try rest.end()
@@ -83,6 +90,22 @@ enum Command: Equatable {
       }
     }
     return options
+  }
+
+  private static func importing(_ rest: inout Arguments) throws(UsageError) -> Command {
+    var paths: [String] = []
+    var dryRun = false
+    while let word = rest.next() {
+      if word == "--dry-run" {
+        dryRun = true
+      } else if word.hasPrefix("-") || word.isEmpty {
+        throw UsageError("import has no option \(word); write ./ before a name that begins with -")
+      } else {
+        paths.append(word)
+      }
+    }
+    if paths.isEmpty { throw UsageError("import wants files or folders, such as: import posts") }
+    return .importing(paths: paths, dryRun: dryRun)
   }
 
   private static func key(_ rest: inout Arguments) throws(UsageError) -> KeyAction {

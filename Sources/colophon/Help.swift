@@ -9,6 +9,8 @@ enum Help {
     case "migrate": migrate
     case "key": key
     case "mail": mail
+    case "import": importing
+    case "export": exporting
     default: overview
     }
   }
@@ -21,6 +23,8 @@ enum Help {
       dev        try it: a private PostgreSQL, sample posts and a key, on 127.0.0.1:8080
       serve      serve the database that DATABASE_URL names
       migrate    bring that database to this version, or make it
+      import     take Markdown files in as posts
+      export     write every post to a folder, as a Markdown file
       key        create, list, rotate and revoke API keys
       mail       list mails that have not left, and send dead ones again
 
@@ -96,5 +100,44 @@ enum Help {
     over has failed \(MailBackoff.attempts) times within a day. `retry` puts dead ones back, with as many attempts
     before them; they keep their Message-ID. How the last attempt failed stands at the end of a
     line; what sendmail said is in the log of `serve`.
+    """
+
+  private static let importing = """
+    Usage: colophon import [--dry-run] PATH…
+
+    Takes Markdown files with front matter in as posts, into the database that DATABASE_URL names. Of a
+    folder it takes every *.md and *.markdown in it and below, but not in folders that begin with a
+    dot or are called node_modules; README.md and _index.md are passed over. Front matter is YAML
+    between lines ---, or TOML between lines +++, as Jekyll, Hugo and Astro have it.
+
+      slug         slug, else the name of the file without its date; of index.md the folder's
+      title        title
+      date         publishDate, pubDate or date, else the date in the file's name; UTC without a zone
+      tags         tags and categories, as a list or as words with blanks or commas between them
+      excerpt      excerpt, summary or description
+      status       draft, published or status; in a folder _drafts it is a draft without them
+      cover_image  cover_image, heroImage or image, where it is a whole https address
+      the others   type, featured, featured_order, canonical_url, meta_title, meta_description
+
+    All other keys are left out and named at the end. A file is in whole or not at all: one with a fault
+    is left out, the others get in, and the faults stand at the end with file and line. Import as
+    often as you like: what is there already stays as it is, without a new version, and an import
+    that was interrupted is taken up by running it again. Nothing is ever deleted; a post in the trash
+    comes back when its file is imported.
+
+      --dry-run     try everything and write nothing
+
+    Exit status: 0 everything is in, 1 there were faults, 2 not understood.
+    """
+
+  private static let exporting = """
+    Usage: colophon export DIR
+
+    Writes every post that is not in the trash, drafts and scheduled ones too, to DIR/SLUG.md: front
+    matter and body, as `colophon import` and PUT take them, and all as they are at one moment. A file
+    that is right already is not touched. Nothing is ever deleted: files of posts that are no more are
+    named at the end.
+
+    Exit status: 0 done, 1 something could not be written, 2 not understood.
     """
 }

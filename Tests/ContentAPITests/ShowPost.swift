@@ -185,16 +185,17 @@ import Testing
     }
   }
 
-  @Test func `has one form, and answers 406 to whoever excludes it`() async throws {
+  @Test func `is JSON for most, and 406 for whoever takes no form of it`() async throws {
     try await Site.run { site in
       try await site.publish("a")
       for accept in [
         "application/json", "application/*", "*/*", "text/html, */*;q=0.1",
         "text/html;q=0, application/json;q=0.001",
       ] {
-        #expect(try await site.get("/v1/posts/a", ["Accept: " + accept]).status == 200)
+        let answer = try await site.get("/v1/posts/a", ["Accept: " + accept])
+        #expect(answer.status == 200 && answer["Content-Type"] == "application/json")
       }
-      for accept in ["text/html", "application/json;q=0, */*", "image/*"] {
+      for accept in ["text/html", "application/json;q=0, text/markdown;q=0, */*", "image/*"] {
         let answer = try await site.get("/v1/posts/a", ["Accept: " + accept])
         #expect(answer.status == 406, "\(accept)")
         #expect(answer.problem == "not-acceptable")

@@ -12,7 +12,7 @@ extension TheProgram {
         for arguments in [["--help"], ["-h"], ["help"]] {
           let help = try await stage.run(arguments)
           #expect(help.exit == .status(0))
-          for command in ["dev", "serve", "migrate", "key", "mail"] {
+          for command in ["dev", "serve", "migrate", "import", "export", "key", "mail"] {
             #expect(help.output.contains("\n  \(command) "), "\(arguments)")
           }
           #expect(help.errors == "")
@@ -25,7 +25,7 @@ extension TheProgram {
             #expect(help.output.contains(variable), "\(arguments)")
           }
         }
-        for command in ["dev", "migrate", "key", "mail"] {
+        for command in ["dev", "migrate", "import", "export", "key", "mail"] {
           let help = try await stage.run(["help", command])
           #expect(help.exit == .status(0))
           #expect(help.output.contains("Usage: colophon \(command)"))
@@ -50,7 +50,9 @@ extension TheProgram {
       ["mail"], ["mail", "show"], ["mail", "list", "--dead"], ["mail", "list", "all"],
       ["mail", "retry"], ["mail", "retry", ""], ["mail", "retry", "--none"],
       ["mail", "retry", "--all", "one"], ["key", "rotate"], ["key", "revoke"],
-      ["key", "revoke", "one", "two"],
+      ["key", "revoke", "one", "two"], ["import"], ["import", "--dry-run"],
+      ["import", "--force", "a.md"], ["import", "-", "a.md"], ["import", "a.md", ""], ["export"],
+      ["export", ""], ["export", "--all"], ["export", "one", "two"],
     ])
     func `does not run what it does not understand`(_ arguments: [String]) async throws {
       try await Stage.run { stage in
@@ -64,6 +66,7 @@ extension TheProgram {
 
     @Test(arguments: [
       ["serve"], ["migrate"], ["dev", "--port", "0"], ["key", "list"], ["mail", "list"],
+      ["import", "a.md"], ["export", "out"],
     ])
     func `refuses variables that it does not know or cannot read, naming all of them`(
       _ arguments: [String]
@@ -87,7 +90,10 @@ extension TheProgram {
       }
     }
 
-    @Test(arguments: [["serve"], ["migrate"], ["key", "list"], ["mail", "list"]])
+    @Test(arguments: [
+      ["serve"], ["migrate"], ["key", "list"], ["mail", "list"], ["import", "a.md"],
+      ["export", "out"],
+    ])
     func `says what to do when no database is named, or one that is not there`(
       _ arguments: [String]
     ) async throws {
@@ -122,6 +128,7 @@ extension TheProgram {
         for arguments in [
           ["serve"], ["key", "list"], ["key", "create", "laptop", "--scope", "posts:write"],
           ["key", "rotate", "b0e2ja1evxzfxjyn"], ["mail", "list"], ["mail", "retry", "--all"],
+          ["import", "a.md"], ["export", "out"],
         ] {
           let refused = try await stage.run(arguments, environment)
           #expect(refused.exit == .status(1))

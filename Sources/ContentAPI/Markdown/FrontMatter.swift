@@ -1,4 +1,5 @@
-/// The head of a Markdown file between two lines `---`: flat data in a subset of YAML 1.2.
+/// The head of a Markdown file between two lines `---`: flat data in a subset of YAML 1.2. In files of
+/// other programs it may also stand between two lines `+++`, in a subset of TOML 1.0.
 ///
 /// Read are scalars (plain, single and double quoted, `|` and `>` blocks), lists of scalars and
 /// mappings of scalars, each in block form or in one line, and comments. Everything else of YAML,
@@ -66,24 +67,36 @@ package struct FrontMatter: Sendable, Equatable {
     case mergeKey, complexKey, deepNesting, duplicateKey, noColon, noSpaceAfterColon, emptyKey
     case colonInPlainText, reservedStart, unclosedQuote, textAfterValue, badEscape, listWithoutKey
     case mixedBlock, unclosedList, unclosedMapping, emptyItem, badBlockHeader, documentMarker
+    case tooDeep, unclosedTOML, noEqualsSign, badTOMLKey, badTOMLValue, badTable
+    case unclosedTOMLText, badTOMLEscape
   }
+
+  /// How deep lists and mappings that nobody looks into may be nested.
+  static let maximumDepth = 16
 
   /// The entries that could be read, in order; keys are unique.
   package let entries: [Entry]
   /// What could not be read, in order; empty when all was.
   package let faults: [Fault]
+  /// Keys that the caller does not know, with nested values into which nobody has looked.
+  package let passedOver: [String]
   /// The byte at which the body begins, just behind the closing line; nil when there is none.
   package let bodyOffset: Int?
 
   /// Reads the head of a file, which has to be valid UTF-8. A byte order mark at its start and CRLF
   /// line ends are accepted. Time and space are linear in the front matter, never in the body.
-  package static func read(_ file: Span<UInt8>) -> FrontMatter {
+  ///
+  /// - Parameter known: for a file that was written for another program, the keys that mean
+  ///   something here. Nested values of all others are passed over, a value may go on in indented
+  ///   lines below its own, blanks may stand behind a fence, and fences of `+++` hold TOML.
+  package static func read(_ file: Span<UInt8>, known: Set<String>? = nil) -> FrontMatter {
     let start = startsWithMark(file) ? 3 : 0
     var bytes: [UInt8] = []
     bytes.reserveCapacity(min(file.count, maximumSize))
     for index in start..<max(start, min(file.count, maximumSize)) { bytes.append(file[index]) }
 
     var lines: [Range<Int>] = []
+    var fence = Array("---".utf8)
     var position = 0
     while position < bytes.count {
       let end = bytes[position...].firstIndex(of: UInt8(ascii: "\n")) ?? bytes.count
@@ -92,35 +105,49 @@ package struct FrontMatter: Sendable, Equatable {
       let isCRLF = end > position && end < bytes.count && bytes[end - 1] == UInt8(ascii: "\r")
       let line = position..<(isCRLF ? end - 1 : end)
       position = min(end + 1, bytes.count)
-      let isFence = bytes[line].elementsEqual("---".utf8)
+      var mark = bytes[line]
+      if known != nil { while mark.last?.isBlank == true { mark.removeLast() } }
+      if lines.isEmpty, known != nil, mark.elementsEqual("+++".utf8) { fence = Array(mark) }
+      let isFence = mark.elementsEqual(fence)
       if lines.isEmpty, !isFence { return FrontMatter(refused: .missing) }
       lines.append(line)
       if lines.count > 1, isFence {
         lines.removeFirst()
         lines.removeLast()
-        let reader = FrontMatterReader(bytes: bytes, lines: lines)
+        if let known, fence.first == UInt8(ascii: "+") {
+          let text = lines.first.map { bytes[$0.lowerBound..<line.lowerBound] } ?? []
+          let reader = TOMLReader(text, known: known)
+          return FrontMatter(
+            entries: reader.entries, faults: reader.faults, passedOver: reader.passedOver,
+            bodyOffset: start + position)
+        }
+        let reader = FrontMatterReader(bytes: bytes, lines: lines, known: known)
         return FrontMatter(
-          entries: reader.entries, faults: reader.faults, bodyOffset: start + position)
+          entries: reader.entries, faults: reader.faults, passedOver: reader.passedOver,
+          bodyOffset: start + position)
       }
     }
     if lines.isEmpty { return FrontMatter(refused: .missing) }
     let isLarge = start + bytes.count < file.count
-    return FrontMatter(refused: isLarge ? .tooLarge : .unclosed)
+    let isTOML = fence.first == UInt8(ascii: "+")
+    return FrontMatter(refused: isLarge ? .tooLarge : isTOML ? .unclosedTOML : .unclosed)
   }
 
   private static func startsWithMark(_ file: Span<UInt8>) -> Bool {
     file.count >= 3 && file[0] == 0xEF && file[1] == 0xBB && file[2] == 0xBF
   }
 
-  private init(entries: [Entry], faults: [Fault], bodyOffset: Int) {
+  private init(entries: [Entry], faults: [Fault], passedOver: [String], bodyOffset: Int) {
     self.entries = entries
     self.faults = faults
+    self.passedOver = passedOver
     self.bodyOffset = bodyOffset
   }
 
   private init(refused reason: Reason) {
     entries = []
     faults = [Fault(line: 1, key: nil, reason: reason)]
+    passedOver = []
     bodyOffset = nil
   }
 }
@@ -133,7 +160,7 @@ extension FrontMatter.Reason: CustomStringConvertible {
       "the file has no front matter: its first line must be exactly ---, then title and others, "
         + "then a line --- and the body"
     case .unclosed: "the front matter is not closed by a line that is exactly ---"
-    case .tooLarge: "the front matter is not closed by a line --- within 65,536 bytes"
+    case .tooLarge: "the front matter is not closed within 65,536 bytes"
     case .controlCharacter: "control characters may not stand in front matter"
     case .tab: "tabs may not indent: use spaces"
     case .indentation:
@@ -160,6 +187,14 @@ extension FrontMatter.Reason: CustomStringConvertible {
     case .emptyItem: "there is nothing between two commas"
     case .badBlockHeader: "behind | or > only +, - or one digit 1 to 9 may stand"
     case .documentMarker: "document markers may not stand inside front matter"
+    case .tooDeep: "lists and mappings are nested more than \(FrontMatter.maximumDepth) deep"
+    case .unclosedTOML: "the front matter is not closed by a line that is exactly +++"
+    case .noEqualsSign: "this is not a line of the form key = value"
+    case .badTOMLKey: "a key of other characters than A-Z, a-z, digits, _ and - needs quotes"
+    case .badTOMLValue: "this is no value of TOML: a text needs quotes"
+    case .badTable: "the name of a table is not closed by ]"
+    case .unclosedTOMLText: "the text is not closed by the quotes that opened it"
+    case .badTOMLEscape: "this escape does not exist in TOML, or names no character"
     }
   }
 }

@@ -327,3 +327,67 @@ extension FrontMatterLine {
     return value
   }
 }
+
+// Values that nobody looks into.
+extension FrontMatterLine {
+  /// Whether the text of the lines below begins here.
+  var isAtBlockHeader: Bool { isAt("|>") }
+
+  /// How far the line has been read, as an index into its bytes.
+  var place: Int { position }
+
+  /// Refuses brackets that do not match, or lie too deep in each other.
+  func checkBrackets() throws(Refusal) {
+    var scan = self
+    var open: [UInt8] = []
+    while let byte = scan.peek {
+      // An apostrophe within a word opens nothing.
+      if scan.isAt("\"'"), scan.isBehind("[{,: ") {
+        _ = try scan.quoted()
+        continue
+      }
+      if scan.isAtComment { break }
+      if scan.isAt("&*!"), scan.isBehind("[{,: "), !scan.isBlankOrEnd(scan.position + 1) {
+        try scan.refuseIndicator()
+      }
+      if scan.isAt("[{") {
+        // In ASCII a closing bracket comes two behind its opening one.
+        open.append(byte + 2)
+        if open.count > FrontMatter.maximumDepth { throw refusal(.tooDeep) }
+      } else if scan.isAt("]}"), open.popLast() != byte {
+        throw refusal(byte == UInt8(ascii: "]") ? .unclosedMapping : .unclosedList)
+      }
+      scan.position += 1
+    }
+    if let last = open.last {
+      throw refusal(last == UInt8(ascii: "]") ? .unclosedList : .unclosedMapping)
+    }
+  }
+
+  private func isBehind(_ marks: String) -> Bool {
+    position > 0 && marks.utf8.contains(bytes[position - 1])
+  }
+
+  /// Refuses what no line of nested data may have; how many lists begin in it, and whether the lines
+  /// below are a text.
+  mutating func checkNested() throws(Refusal) -> (items: Int, opensText: Bool) {
+    skipBlanks()
+    var items = 0
+    while isAtLone("-") {
+      items += 1
+      position += 1
+      skipBlanks()
+    }
+    while true {
+      if isAtBlockHeader { return (items, true) }
+      if isAt("&*!"), !isBlankOrEnd(position + 1) { try refuseIndicator() }
+      guard
+        let colon = (position..<end).first(where: { index in
+          bytes[index] == UInt8(ascii: ":") && isBlankOrEnd(index + 1)
+        })
+      else { return (items, false) }
+      position = colon + 1
+      skipBlanks()
+    }
+  }
+}

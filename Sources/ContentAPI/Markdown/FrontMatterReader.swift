@@ -11,14 +11,20 @@ struct FrontMatterReader {
 
   private(set) var entries: [Entry] = []
   private(set) var faults: [FrontMatter.Fault] = []
+  private(set) var passedOver: [String] = []
 
+  /// As `FrontMatter.read` has it.
+  private let known: Set<String>?
+  /// Whether brackets were open at the end, so that others need not be looked for as far.
+  private var hasUnclosedFlow = false
   private let bytes: [UInt8]
   private let lines: [Range<Int>]
   private var keys: Set<String> = []
   /// The line that is read next.
   private var next = 0
 
-  init(bytes: [UInt8], lines: [Range<Int>]) {
+  init(bytes: [UInt8], lines: [Range<Int>], known: Set<String>?) {
+    self.known = known
     self.bytes = bytes
     self.lines = lines
     while let line = content(from: next) {
@@ -31,7 +37,7 @@ struct FrontMatterReader {
         let name = try scan.key()
         key = name
         guard keys.insert(name).inserted else { throw Refusal(line: line, reason: .duplicateKey) }
-        let value = try value(after: &scan, at: line, parent: 0)
+        guard let value = try topValue(of: name, after: &scan, at: line) else { continue }
         entries.append(Entry(key: name, value: value, line: Self.fileLine(line)))
       } catch {
         let fileLine = Self.fileLine(error.line)
@@ -180,5 +186,147 @@ struct FrontMatterReader {
     case .keep: append(lineBreaks: isFirst ? blanks : blanks + 1)
     }
     return String(decoding: text, as: UTF8.self)
+  }
+}
+
+// Front matter of other programs.
+extension FrontMatterReader {
+  /// The value behind a key without indentation; nil when it was passed over.
+  private mutating func topValue(
+    of key: String, after scan: inout FrontMatterLine, at line: Int
+  ) throws(Refusal) -> FrontMatter.Value? {
+    guard let known else { return try value(after: &scan, at: line, parent: 0) }
+    scan.skipBlanks()
+    let isKnown = known.contains(key)
+    let isBelow = scan.isAtEndOrComment
+    if isBelow, !isKnown, let first = content(from: line + 1), isNested(first) {
+      try passOver(from: line + 1)
+      passedOver.append(key)
+      return nil
+    }
+    guard !scan.isAtBlockHeader, !isBelow || content(from: line + 1).map(isOpening) ?? false,
+      let (text, last) = joined(line, from: isBelow ? nil : scan.place)
+    else { return try inline(key, isKnown, &scan, at: line) }
+    var scan = try FrontMatterLine(text, text.indices, line)
+    _ = try scan.key()
+    scan.skipBlanks()
+    return try inline(key, isKnown, &scan, at: last)
+  }
+
+  /// The value that begins here; nil when it is nested and its key is not known.
+  private mutating func inline(
+    _ key: String, _ isKnown: Bool, _ scan: inout FrontMatterLine, at line: Int
+  ) throws(Refusal) -> FrontMatter.Value? {
+    let start = scan
+    do throws(Refusal) {
+      return try value(after: &scan, at: line, parent: 0)
+    } catch {
+      guard !isKnown, error.reason == .deepNesting else { throw error }
+      try start.checkBrackets()
+      next = line + 1
+      passedOver.append(key)
+      return nil
+    }
+  }
+
+  /// Whether a line belongs to the key above it that has no indentation.
+  private func isNested(_ line: Int) -> Bool {
+    bytes[lines[line]].first.map { $0.isBlank } ?? false || isItem(line, at: 0)
+  }
+
+  /// Whether a line opens brackets or quotes that belong to the key above it.
+  private func isOpening(_ line: Int) -> Bool {
+    let text = bytes[lines[line]]
+    return text.first?.isBlank == true
+      && text.first { !$0.isBlank }.map { "[{\"'".utf8.contains($0) } ?? false
+  }
+
+  /// The line of a key with those below it in which its value goes on, as one line; nil when it does
+  /// not go on.
+  ///
+  /// - Parameter start: where the value begins in its line; nil when it begins in the next.
+  private mutating func joined(_ line: Int, from start: Int?) -> (text: [UInt8], last: Int)? {
+    let key = bytes[lines[line]]
+    var text = Array(key[..<(start ?? key.endIndex)])
+    if start == nil, let colon = text.firstIndex(of: UInt8(ascii: ":")) {
+      // What stands behind the key can only be a comment.
+      text.removeSubrange((colon + 1)...)
+    }
+    var flow = FlowText(text)
+    if let start { flow.append(key[start...]) }
+    var last = line
+    while last + 1 < lines.count {
+      let below = bytes[lines[last + 1]]
+      let content = below.drop(while: \.isBlank)
+      if !flow.isOpen || hasUnclosedFlow {
+        let margin = below[..<content.startIndex]
+        if content.isEmpty || margin.isEmpty || margin.contains(9) { break }
+      }
+      last += 1
+      flow.append(content)
+    }
+    if flow.isOpen { hasUnclosedFlow = true }
+    return last > line ? (flow.text, last) : nil
+  }
+
+  /// Lines that become one, without their comments, as long as brackets are open in it.
+  private struct FlowText {
+    private(set) var text: [UInt8]
+    private var depth = 0
+    private var quote: UInt8?
+    private var isFlow: Bool?
+
+    /// Begins with a key.
+    init(_ text: [UInt8]) { self.text = text }
+
+    var isOpen: Bool { isFlow == true && depth > 0 }
+
+    mutating func append(_ line: ArraySlice<UInt8>) {
+      guard line.first != UInt8(ascii: "#") else { return }
+      if text.last?.isBlank == false { text.append(UInt8(ascii: " ")) }
+      if isFlow == nil { isFlow = line.first.map { "[{".utf8.contains($0) } }
+      var isEscaped = false
+      for byte in line {
+        let previous = text.last
+        if let open = quote {
+          if byte == open, !isEscaped { quote = nil }
+          isEscaped = open == UInt8(ascii: "\"") && byte == UInt8(ascii: "\\") && !isEscaped
+        } else if byte == UInt8(ascii: "#"), previous?.isBlank == true {
+          return
+        } else if "\"'".utf8.contains(byte), previous.map({ "[{,: ".utf8.contains($0) }) ?? true {
+          quote = byte
+        } else if "[{".utf8.contains(byte) {
+          depth += 1
+        } else if "]}".utf8.contains(byte) {
+          depth -= 1
+        }
+        text.append(byte)
+      }
+    }
+  }
+
+  /// Goes to the line behind the nested value of a key. What stands there is not read, but what could
+  /// do harm to another reader is refused: anchors, aliases, tags, tabs, control characters.
+  private mutating func passOver(from line: Int) throws(Refusal) {
+    next = line
+    var levels = [0]
+    while let line = content(from: next), isNested(line) {
+      let indentation = try indentation(of: line)
+      while levels.count > 1, indentation < levels[levels.count - 1] { levels.removeLast() }
+      if indentation > levels[levels.count - 1] { levels.append(indentation) }
+      var scan = try FrontMatterLine(bytes, lines[line], line)
+      let (items, opensText) = try scan.checkNested()
+      guard levels.count + items <= FrontMatter.maximumDepth else {
+        throw Refusal(line: line, reason: .tooDeep)
+      }
+      next = line + 1
+      // What stands there may look like anything.
+      while opensText, let below = content(from: next),
+        try self.indentation(of: below) > indentation
+      {
+        _ = try FrontMatterLine(bytes, lines[below], below)
+        next = below + 1
+      }
+    }
   }
 }

@@ -18,6 +18,11 @@ package struct PostDraft: Sendable, Equatable {
     package var url: String
     /// What it shows; empty for decoration.
     package var alt: String
+
+    package init(url: String, alt: String) {
+      self.url = url
+      self.alt = alt
+    }
   }
 
   /// The slug asked for; nil when it is to be derived from the title.
@@ -48,6 +53,12 @@ package struct PostDraft: Sendable, Equatable {
   package var metaTitle: String?
   /// For search engines, 1 to 500 characters.
   package var metaDescription: String?
+
+  /// A post in which everything else has its default; nothing is checked.
+  package init(title: String, body: String) {
+    self.title = title
+    self.body = body
+  }
 
   /// Whether both ask for the same bytes; `String` would take canonically equivalent texts for one.
   package static func == (one: PostDraft, other: PostDraft) -> Bool {

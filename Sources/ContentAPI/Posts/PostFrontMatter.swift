@@ -43,26 +43,31 @@ struct PostFrontMatter {
     }
     complaints.lines[member] = entry.line
     do throws(Refusal) {
-      members.append(JSONMember(name: member, value: try value(of: entry, as: member)))
+      let value: JSONValue
+      if member == "tags", case .list(let names) = entry.value {
+        value = .array(Self.tags(from: names, &complaints))
+      } else {
+        value = try Self.value(of: entry, as: member)
+      }
+      members.append(JSONMember(name: member, value: value))
     } catch {
       complaints.tell(error.detail, at: [member])
     }
   }
 
   /// Why an entry cannot be what its member expects.
-  private struct Refusal: Error {
+  struct Refusal: Error {
     let detail: String
 
     init(_ detail: String) { self.detail = detail }
   }
 
-  /// The JSON value that an entry means for a member.
-  private mutating func value(
+  /// The JSON value that an entry means for a member other than a list of tags.
+  static func value(
     of entry: FrontMatter.Entry, as member: String
   ) throws(Refusal) -> JSONValue {
     if case .scalar(let scalar) = entry.value, scalar.isNull { return .null }
     switch (member, entry.value) {
-    case ("tags", .list(let names)): return .array(tags(from: names))
     case ("tags", _): throw Refusal("expected a list such as [swift, \"rate limits\"]")
     case ("cover_image", .scalar(let scalar)):
       return .object([JSONMember(name: "url", value: .string(scalar.text))])
@@ -99,7 +104,9 @@ struct PostFrontMatter {
   }
 
   /// The slugs of display names, each once.
-  private mutating func tags(from names: [FrontMatter.Scalar]) -> [JSONValue] {
+  static func tags(
+    from names: [FrontMatter.Scalar], _ complaints: inout Complaints
+  ) -> [JSONValue] {
     var seen: Set<String> = []
     var tags: [JSONValue] = []
     for (index, name) in names.enumerated() {

@@ -51,11 +51,27 @@ extension Posts {
       throw Problem(.malformedRequest, "If-None-Match of a write can only be *.")
     }
     let draft = try await call.content(replacing: slug)
+    return try await put(
+      draft, to: slug, expecting: expected, createOnly: createOnly, call
+    ).response
+  }
+
+  /// What a PUT came to.
+  enum Replacement: Sendable { case created, replaced, unchanged }
+
+  /// Puts a post there, for PUT and for imports alike.
+  ///
+  /// - Parameter expected: as `expectedVersions` gives it.
+  func put(
+    _ draft: PostDraft, to slug: String, expecting expected: String? = nil,
+    createOnly: Bool = false, _ call: RouteCall
+  ) async throws -> (replacement: Replacement, response: Response) {
     let put = Call(
       Self.put,
       [.text(slug), expected.map { .text($0) } ?? .null] + Self.parameters(of: draft)
         + [.boolean(createOnly)])
-    return try await writes.transaction(call) { write in
+    var replacement = Replacement.unchanged
+    let response = try await writes.transaction(call) { write in
       for _ in 0..<3 {
         guard let row = try await write.send([put]).first, let outcome = row.text(0, 0)
         else { throw UnexpectedRows() }
@@ -69,9 +85,12 @@ extension Posts {
           throw Problem(
             .preconditionFailed, "There is a post of this slug already.",
             fields: ["ETag": FieldValue(try Stored(row, firstColumn: 2).tag.text)])
-        case "unchanged": return replaced(try Stored(row, firstColumn: 2))
+        case "unchanged":
+          replacement = .unchanged
+          return replaced(try Stored(row, firstColumn: 2))
         default: break
         }
+        replacement = outcome == "replaced" ? .replaced : .created
         let post = try Stored(row, firstColumn: 2)
         return try await write.commit(
           [Call(Self.settle, [.text(row.text(0, 1) ?? "")])],
@@ -79,6 +98,7 @@ extension Posts {
       }
       throw Problem.unavailable
     }
+    return (replacement, response)
   }
 
   // What they have in common.

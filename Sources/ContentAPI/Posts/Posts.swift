@@ -18,9 +18,22 @@ package struct Posts: Sendable {
     var query = Query(call.head.target, allows: call.route.parameters)
     let projection = Projection(&query, of: Self.members)
     let preview = query.text("preview").map { LinkToken($0) }
+    let isFile = Accept(call.head.values(of: "accept")).best(of: [.json, .markdown]) == 1
+    if isFile, query.text("fields") != nil {
+      query.refuse("fields", "A Markdown file is whole: leave fields out, or accept JSON.")
+    }
     try query.finish()
     let slug = call.variables[0]
     guard Slug.isValid(slug) else { throw Self.notFound }
+    if isFile {
+      for _ in 0..<2 {
+        if let file = try await file(of: slug, for: call.caller, preview) {
+          return try file.answer(to: call.head)
+        }
+        if let answer = try await moved(call, query, preview) { return answer }
+      }
+      throw Self.notFound
+    }
     let maySeeDrafts = call.caller.has(.postsReadDrafts)
     let show =
       preview.map {
@@ -68,7 +81,7 @@ package struct Posts: Sendable {
   }
 
   static let statements =
-    [show, showPreview, moved] + listStatements + neighbourStatements + archiveStatements
+    [show, showPreview, showFile, moved] + listStatements + neighbourStatements + archiveStatements
     + writeStatements + revisionStatements + previewStatements
 
   // What a post is in SQL; `p` is the row.

@@ -331,12 +331,14 @@ struct Complaints {
   private(set) var faults = Faults()
   /// Where the members of the body stand in a file of lines, for details to begin with.
   var lines: [String: Int] = [:]
+  /// What a detail begins with, of a fault that has a line and of one that has none.
+  var opening: @Sendable (Int?) -> String = { $0.map { "line \($0): " } ?? "" }
 
   /// Tells a fault of the value that is reached by these steps. Its line is that of the member,
   /// unless it is given.
   mutating func tell(_ detail: String, at steps: [String], line: Int? = nil) {
-    let line = (line ?? steps.first.flatMap { lines[$0] }).map { "line \($0): " } ?? ""
-    faults.append(Fault(place: .pointer(through: steps), detail: line + detail))
+    let line = line ?? steps.first.flatMap { lines[$0] }
+    faults.append(Fault(place: .pointer(through: steps), detail: opening(line) + detail))
   }
 
   /// Whether something is wrong with just this value, which cannot be called missing then.
