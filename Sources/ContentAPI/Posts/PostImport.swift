@@ -51,9 +51,9 @@ package struct PostImport: Sendable {
     }
   }
 
-  private static let route = Route(.put, "/v1/posts/{slug}", access: .scope(.postsWrite)) {
-    _, _ in throw UnexpectedRows()
-  }
+  private static let route = Route(
+    .put, "/v1/posts/{slug}", access: .scope(.postsWrite),
+    reading: { _, _ in throw UnexpectedRows() })
 
   /// A write without a key, a precondition or content.
   private static let request: Request = {

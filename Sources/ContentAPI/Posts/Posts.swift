@@ -28,9 +28,9 @@ package struct Posts: Sendable {
     if isFile {
       for _ in 0..<2 {
         if let file = try await file(of: slug, for: call.caller, preview) {
-          return try file.answer(to: call.head)
+          return .representation(file)
         }
-        if let answer = try await moved(call, query, preview) { return answer }
+        if let answer = try await moved(call, query, preview) { return .response(answer) }
       }
       throw Self.notFound
     }
