@@ -8,7 +8,7 @@ import HTTP
 /// under which it was read (`ContentPosition`). Every loop has a cache of its own: what is popular
 /// is in each of them, and nobody waits for its lock, which is there for whoever counts.
 package final class ResponseCache: Sendable {
-  let position: ContentPosition
+  package let position: ContentPosition
   private let state: Locked<State>
 
   private struct State {
@@ -23,14 +23,14 @@ package final class ResponseCache: Sendable {
   /// What has become of reads, since the start.
   package struct Counts: Sendable {
     /// Answered from memory, and how many of those unconfirmed, with their age.
-    var hits = 0
-    var staleHits = 0
+    package var hits = 0
+    package var staleHits = 0
     /// Read, and waited for with somebody who was reading the same already.
-    var misses = 0
-    var joined = 0
+    package var misses = 0
+    package var joined = 0
     /// What is kept now.
-    var answers = 0
-    var bytes = 0
+    package var answers = 0
+    package var bytes = 0
 
     package init() {}
 
