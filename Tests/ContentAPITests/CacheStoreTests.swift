@@ -76,7 +76,7 @@ import Testing
       #expect(store.weight == weight)
     }
     // A heavier one makes room for itself among the others.
-    for hash in 8..<15 { store.keep("x", hash: hash, weight: 100) }
+    for hash in UInt64(8)..<15 { store.keep("x", hash: hash, weight: 100) }
     #expect(store.weight == 790)
     store.keep("y", hash: 14, weight: 100)
     store.keep("e", hash: 7, weight: 100)

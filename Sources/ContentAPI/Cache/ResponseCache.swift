@@ -115,7 +115,9 @@ package final class ResponseCache: Sendable {
       return shown
     }
     if let kept { return .representation(kept) }
-    guard let target = call.head.target.withOriginForm({ $0.bytes }) else { return try await read() }
+    guard let target = call.head.target.withOriginForm({ $0.bytes }) else {
+      return try await read()
+    }
     let flight = Flight(target: target, number: position.number)
     // No task of this loop comes in between: a flight that is there is there to be joined.
     if state.withLock({ $0.flights[flight] != nil }) {
@@ -135,7 +137,8 @@ package final class ResponseCache: Sendable {
     var answer: CachedAnswer?
     if case .success(.representation(let shown)) = result, shown.isPublic {
       answer = CachedAnswer(
-        target: target, shown, number: flight.number, asked: now, cost: call.route.cost(of: call.head),
+        target: target, shown, number: flight.number, asked: now,
+        cost: call.route.cost(of: call.head),
         finish: finish)
     }
     let waiting = state.withLock { state in
