@@ -54,6 +54,9 @@ package final class ResponseCache: Sendable {
     let target: [UInt8]
     /// Of the content when it began. A reader that comes later than a change does not join it.
     let number: UInt64
+    /// The span of time in which it began. Nor does a reader that comes so much later that a change
+    /// would be known only if the database could be asked.
+    let round: Int64
   }
 
   /// - Parameter capacity: what may be kept, in bytes.
@@ -118,7 +121,9 @@ package final class ResponseCache: Sendable {
     guard let target = call.head.target.withOriginForm({ $0.bytes }) else {
       return try await read()
     }
-    let flight = Flight(target: target, number: position.number)
+    let flight = Flight(
+      target: target, number: position.number,
+      round: now.nanoseconds / ContentPosition.trust.wholeNanoseconds)
     // No task of this loop comes in between: a flight that is there is there to be joined.
     if state.withLock({ $0.flights[flight] != nil }) {
       return try await withCheckedContinuation { continuation in
