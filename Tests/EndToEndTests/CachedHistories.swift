@@ -51,6 +51,14 @@ final class ContentHistory: Sendable {
   var tally: Tally { state.withLock { $0.tally } }
   var isOver: Bool { state.withLock { $0.isOver } }
   func end() { state.withLock { $0.isOver = true } }
+  /// The one server that writes for the time being, nil while both do. What a server has written
+  /// makes it forget everything: only one that writes nothing shows what it hears of others.
+  var writer: Int? {
+    let span = (MonotonicInstant.now() - start).wholeNanoseconds / 3_000_000_000
+    return [nil, 0, 1][Int(span % 3)]
+  }
+  private let start = MonotonicInstant.now()
+
   /// Whether nothing is to be written for the time being.
   var isPaused: Bool { state.withLock { $0.isPaused } }
   func pause(_ isPaused: Bool) { state.withLock { $0.isPaused = isPaused } }
@@ -60,7 +68,8 @@ final class ContentHistory: Sendable {
     state.withLock { state in
       let now = MonotonicInstant.now()
       let nothing = Write(
-        isThere: false, server: server, began: now + .seconds(-10), acknowledged: now + .seconds(-9))
+        isThere: false, server: server, began: now + .seconds(-10), acknowledged: now + .seconds(-9)
+      )
       state.posts[slug, default: [nothing]].append(
         Write(isThere: isThere, server: server, began: now))
       state.tally.writes += 1
@@ -174,7 +183,7 @@ extension TheProgram {
         var isThere = false
         while !history.isOver {
           let slug = "post-\(writer)-\(generation)"
-          let server = Int(random.next(below: 2))
+          let server = history.writer ?? Int(random.next(below: 2))
           let deletes = isThere && random.next(below: 4) == 0
           let number = history.begin(slug, isThere: !deletes, server: server)
           let json = #"{"title":"\#(number)","body":"b","status":"published","tags":["\#(tag)"]}"#
