@@ -152,6 +152,31 @@ import Testing
     }
   }
 
+  @Test func `that are slow are not cut off by a look that waits behind them`() async throws {
+    try await Site.run(memory: Self.memory, clock: TestClock()) { site in
+      let gate = try await Gate.make(site)
+      try await site.look()
+      let pids =
+        "select string_agg(pid::text, ',' order by pid) from pg_stat_activity "
+        + "where usename = '\(Site.role)' and datname = current_database()"
+      let before = try await site.value(pids)
+      // One on each connection that reads share.
+      async let item = site.get("/v1/posts/slow")
+      try await gate.comesToHold(1, site)
+      async let list = site.get("/v1/posts")
+      try await gate.comesToHold(2, site)
+      async let look = site.look()
+      // Longer than a connection may stay silent that owes an answer which is long overdue.
+      try await gate.connection.script("select pg_sleep(2.5)")
+      try await gate.open()
+      #expect(try await look <= .milliseconds(200))
+      #expect(try await item.status == 200)
+      #expect(try await list.status == 200)
+      #expect(try await site.value(pids) == before, "no connection was given up")
+      await gate.connection.close()
+    }
+  }
+
   @Test func `that fail are failures of all who waited, and the next one asks again`() async throws
   {
     try await Site.run(memory: Self.memory, clock: TestClock()) { site in

@@ -13,7 +13,10 @@ package struct PositionWatch: Sendable {
   private let position: ContentPosition
 
   static let interval = Duration.milliseconds(200)
-  private static let patience = Duration.milliseconds(500)
+  /// That of other reads. The pool gives up a connection on which an answer is long overdue, and with
+  /// less the slow ones in front of the question would be lost with it. Whoever reads does not wait
+  /// for this: an answer that comes late confirms what was asked then, and no more.
+  private static let patience = Duration.seconds(5)
 
   package init(pool: Pool, position: ContentPosition) {
     self.pool = pool
