@@ -219,6 +219,8 @@ package struct ContentAPI: Responder {
     var matched: Route?
     var charge: ClientLimits.Charge?
     var isShed = false
+    // What strangers send changes nothing, and must not cost others what is in memory.
+    var mayChangeContent = false
     let key = request.head.idempotencyKey
     do {
       let match = Result { try Self.match(request.head) }
@@ -226,6 +228,7 @@ package struct ContentAPI: Responder {
       let caller = try await admit(request, to: matched, charge: &charge)
       let (route, variables) = try match.get()
       try Self.authorize(caller, for: route)
+      mayChangeContent = route.changesContent
       try Self.check(request.head, against: route)
       let name = try key.get()
       // What writes nothing needs no name, nor does what may not be kept.
@@ -245,7 +248,7 @@ package struct ContentAPI: Responder {
       response = problem.response(instance: id)
     }
     // Before anybody hears of the write. One whose outcome is unknown is found by asking.
-    if matched?.changesContent == true, response.status < 500 { cache?.position.move() }
+    if mayChangeContent, response.status < 500 { cache?.position.move() }
     if let charge { limits.settle(charge, isShed: isShed, in: &response, at: clock) }
     crossOrigin.open(&response, to: request.head, of: matched)
     if case .success(.some) = key, let text = request.head.first(of: "idempotency-key") {

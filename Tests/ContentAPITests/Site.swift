@@ -6,6 +6,7 @@ import JSON
 import LocalPostgres
 import Postgres
 import Synchronization
+import Testing
 import Turns
 
 /// The content API on a database of its own, as a server would call it: on a loop, from the bytes
@@ -25,6 +26,13 @@ actor Site: LoopBound {
 
   private let api: ContentAPI
   nonisolated let pool: Pool
+  /// What public reads are answered from; nil when each asks the database.
+  nonisolated let cache: ResponseCache?
+  private nonisolated let memory: Memory
+  private nonisolated let crossOrigin: CrossOrigin
+  private let clock: TestClock?
+  /// What the database said when it was last asked whether content has changed.
+  private var lastMark: String?
   /// The keyed writes under way.
   nonisolated let inFlight: KeysInFlight
   private let database: TestDatabase
@@ -34,21 +42,29 @@ actor Site: LoopBound {
   /// As the superuser, for what a test wants to see or to prepare.
   private let connection: Connection
 
+  /// Whether public reads are answered from memory.
+  enum Memory {
+    case none
+    /// So many bytes for each loop; the database is asked for changes when the test says `look`.
+    case bytes(Int)
+  }
+
   /// Runs `body` with a site, which is gone afterwards.
   ///
   /// - Parameters:
   ///   - limits: what may be asked; enough for every test that is about something else.
-  ///   - clock: what the limits and the trust in keys go by, if not the system's.
+  ///   - clock: what the limits, the trust in keys and what is in memory go by, if not the system's.
   static func run(
     publicURL: String = "", signUpPage: String? = nil, postPage: PostPage? = nil,
     limits: RateLimitSettings? = .wide,
-    proxies: TrustedProxies = TrustedProxies(), clock: TestClock? = nil,
+    proxies: TrustedProxies = TrustedProxies(), crossOrigin: CrossOrigin = .everyone,
+    memory: Memory = .none, clock: TestClock? = nil,
     on cluster: TestCluster = .shared, _ body: (Site) async throws -> Void
   ) async throws {
     try await places.run {
       let site = try await Site.open(
         publicURL: publicURL, signUpPage: signUpPage, postPage: postPage,
-        ClientLimits(limits, proxies: proxies), clock, on: cluster)
+        ClientLimits(limits, proxies: proxies), clock, crossOrigin, memory, on: cluster)
       do {
         try await body(site)
       } catch {
@@ -64,7 +80,7 @@ actor Site: LoopBound {
 
   private static func open(
     publicURL: String, signUpPage: String?, postPage: PostPage?, _ limits: ClientLimits,
-    _ clock: TestClock?, on cluster: TestCluster
+    _ clock: TestClock?, _ crossOrigin: CrossOrigin, _ memory: Memory, on cluster: TestCluster
   ) async throws -> Site {
     try await cluster.makeTemplate("content", schema: makeTemplate)
     let database = try await cluster.makeDatabase(from: "content")
@@ -83,16 +99,17 @@ actor Site: LoopBound {
     let site = Site(
       loop: loop, database: database, conninfo: conninfo, connection: connection, keys: keys,
       publicURL: publicURL, signUpPage: signUpPage, postPage: postPage, limits: limits,
-      clock: clock)
+      crossOrigin: crossOrigin, memory: memory, clock: clock)
     await site.pool.start()
     try await site.becomeReady()
     return site
   }
 
   /// Runs `body` with another server on the same database, as a second process would be: with a loop,
-  /// a pool and writes under way of its own; or as another loop of this process, which shares those.
+  /// a pool and writes under way of its own; or as another loop of this process, which shares those
+  /// and what is known of changes.
   func withReplica(
-    sharingProcess: Bool = false, fingerprints: Fingerprints = .standard,
+    sharingProcess: Bool = false, fingerprints: Fingerprints = .standard, memory: Memory? = nil,
     _ body: (Site) async throws -> Void
   ) async throws {
     let loop = try EventLoop()
@@ -101,7 +118,9 @@ actor Site: LoopBound {
       loop: loop, database: database, conninfo: conninfo,
       connection: try await Connection.open(
         database.conninfo, on: loop, deadline: .now() + .seconds(20), settings: .patient),
-      keys: [key, writer, reader], publicURL: "", ownsDatabase: false,
+      keys: [key, writer, reader], publicURL: "", crossOrigin: crossOrigin,
+      memory: memory ?? self.memory,
+      position: sharingProcess ? cache?.position : nil, clock: clock, ownsDatabase: false,
       fingerprints: fingerprints, inFlight: sharingProcess ? inFlight : KeysInFlight())
     await replica.pool.start()
     try await replica.becomeReady()
@@ -150,7 +169,9 @@ actor Site: LoopBound {
   private init(
     loop: EventLoop, database: TestDatabase, conninfo: String, connection: Connection,
     keys: [String], publicURL: String, signUpPage: String? = nil, postPage: PostPage? = nil,
-    limits: ClientLimits = .none, clock: TestClock? = nil, ownsDatabase: Bool = true,
+    limits: ClientLimits = .none,
+    crossOrigin: CrossOrigin = .everyone, memory: Memory = .none, position: ContentPosition? = nil,
+    clock: TestClock? = nil, ownsDatabase: Bool = true,
     fingerprints: Fingerprints = .standard, inFlight: KeysInFlight = KeysInFlight()
   ) {
     self.loop = loop
@@ -162,10 +183,19 @@ actor Site: LoopBound {
     (key, writer, reader) = (keys[0], keys[1], keys[2])
     self.inFlight = inFlight
     pool = Pool(conninfo: conninfo, statements: ContentAPI.statements, loop: loop)
+    self.crossOrigin = crossOrigin
+    self.memory = memory
+    self.clock = clock
+    cache =
+      switch memory {
+      case .none: nil
+      case .bytes(let capacity):
+        ResponseCache(capacity: capacity, position: position ?? ContentPosition())
+      }
     api = ContentAPI(
-      pool: pool, publicURL: publicURL, limits: limits, loop: loop,
+      pool: pool, publicURL: publicURL, crossOrigin: crossOrigin, limits: limits, loop: loop,
       requestIDs: RequestIDs(seed: [0xab]), inFlight: inFlight, fingerprints: fingerprints,
-      signUpPage: signUpPage, postPage: postPage, clock: clock.map(Self.now),
+      signUpPage: signUpPage, postPage: postPage, cache: cache, clock: clock.map(Self.now),
       log: { print("log: \($0)") })
   }
 
@@ -225,8 +255,11 @@ actor Site: LoopBound {
     let head = ([requestLine + " HTTP/1.1", "Host: localhost"] + lines).joined(separator: "\r\n")
     switch parser.next(Array((head + "\r\n\r\n").utf8).span) {
     case .head(let head, _):
+      let peer = SocketAddress(peer)!
+      let hasContent = head.framing != .none && head.framing != .length(0)
+      if !hasContent, let answer = api.promptAnswer(to: head, from: peer) { return Answer(answer) }
       let request = Request(
-        head: head, peer: SocketAddress(peer)!, content: content)
+        head: head, peer: peer, content: content)
       return Answer(await api.respond(to: request))
     case .refused(let refusal): return Answer(api.response(to: refusal))
     default: throw BadRequestOfTest(requestLine: requestLine)
@@ -290,6 +323,18 @@ actor Site: LoopBound {
   }
 
   // Preparing and looking
+
+  /// Asks the database once whether content has changed, as is done all the time; how long that
+  /// may hold. Throws when the database does not say.
+  @discardableResult
+  func look() async throws -> Duration {
+    let cache = try #require(self.cache)
+    var mark = lastMark
+    let wait = try await PositionWatch(pool: pool, position: cache.position)
+      .look(last: &mark, now: clock?.now ?? .now())
+    lastMark = mark
+    return wait
+  }
 
   /// Moves the clock.
   func setClock(_ instant: String, plusSeconds seconds: Int = 0) async throws {
@@ -364,12 +409,30 @@ struct Answer: Sendable {
   let fields: [(name: String, value: String)]
   /// The body as JSON; null when it is none.
   let json: JSONValue
+  /// Whether it was given without a task.
+  let wasAtHand: Bool
 
   init(_ response: Response) {
     status = response.status
     json = (try? JSONReader.read(response.body.span)) ?? .null
     body = response.body
     fields = response.fields.map { ($0.name.text, $0.value.text) }
+    wasAtHand = false
+  }
+
+  /// Of one that is bytes already.
+  init(_ answer: PromptAnswer) {
+    status = answer.status
+    json = (try? JSONReader.read(answer.body.span)) ?? .null
+    body = answer.body
+    let lines = String(decoding: answer.fields + answer.ownFields, as: UTF8.self)
+      .split(separator: "\r\n", omittingEmptySubsequences: false)
+    // Each line has its end, so an empty one is last.
+    fields = lines.dropLast().map { line in
+      let name = line.prefix { $0 != ":" }
+      return (String(name), String(line.dropFirst(name.count + 2)))
+    }
+    wasAtHand = true
   }
 
   /// The value of a field, nil when it is not there exactly once.

@@ -11,6 +11,7 @@ final class Probe: Responder {
     var isOpen = false
     var waiting: [CheckedContinuation<Void, Never>] = []
     var handle: Content?
+    var prompt = 0
   }
 
   private let state = Mutex(State())
@@ -19,6 +20,21 @@ final class Probe: Responder {
   var paths: [String] { state.withLock { $0.paths } }
   /// How many requests it has finished with.
   var finished: Int { state.withLock { $0.finished } }
+
+  /// How many requests it has answered with what was at hand, which is whatever is below `/ready`.
+  var prompt: Int { state.withLock { $0.prompt } }
+
+  func promptAnswer(to head: RequestHead, from peer: SocketAddress) -> PromptAnswer? {
+    let path = head.target.rawPath
+    guard path.hasPrefix("/ready/") else { return nil }
+    state.withLock { $0.prompt += 1 }
+    if path.hasPrefix("/ready/large/"), let size = Int(path.dropFirst("/ready/large/".count)) {
+      return PromptAnswer(status: 200, fields: [], body: [UInt8](repeating: 0x61, count: size))
+    }
+    return PromptAnswer(
+      status: 200, fields: Array("Kept: yes\r\n".utf8), ownFields: Array("Own: \(path)\r\n".utf8),
+      body: Array("ready \(path)".utf8))
+  }
 
   /// Lets go whoever asked for something `/late`.
   func open() {

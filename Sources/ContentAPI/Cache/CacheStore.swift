@@ -6,7 +6,7 @@
 /// that time goes to the long queue at once. So any number of keys that nobody asks for a second
 /// time passes through the short queue and displaces nothing. A use is one counter: nothing moves,
 /// nothing is allocated. The refused alternative, a list in order of use, does the opposite of both.
-struct CacheStore<Value: Sendable>: Sendable {
+package struct CacheStore<Value: Sendable>: Sendable {
   private struct Slot {
     var hash: UInt64
     /// Nil in a slot that is free.
@@ -41,24 +41,26 @@ struct CacheStore<Value: Sendable>: Sendable {
 
   private static var remembered: Int { 4096 }
 
-  init(capacity: Int) { self.capacity = capacity }
+  /// - Parameter capacity: in bytes.
+  package init(capacity: Int) { self.capacity = capacity }
 
-  /// How many values there are, and what they weigh.
-  var count: Int { places.count }
-  var weight: Int { queues[0].weight + queues[1].weight }
+  /// How many values there are.
+  package var count: Int { places.count }
+  /// What they weigh, in bytes.
+  package var weight: Int { queues[0].weight + queues[1].weight }
 
   /// Where the value of a hash is; good until something is kept.
-  func find(_ hash: UInt64) -> Int? { places[hash] }
+  package func find(_ hash: UInt64) -> Int? { places[hash] }
 
   /// Notes that the value at `place`, which `find` has told, is used.
-  mutating func use(_ place: Int) -> Value? {
+  package mutating func use(_ place: Int) -> Value? {
     if slots[place].uses < 3 { slots[place].uses += 1 }
     return slots[place].value
   }
 
   /// Keeps a value, in the place of the one of the same hash if there is one. What would take more
   /// than an eighth of everything is not kept.
-  mutating func keep(_ value: Value, hash: UInt64, weight: Int) {
+  package mutating func keep(_ value: Value, hash: UInt64, weight: Int) {
     guard weight <= capacity / 8 else {
       if let place = places[hash] { replace(place, nil, weight: 0) }
       return

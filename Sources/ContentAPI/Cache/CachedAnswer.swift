@@ -125,8 +125,8 @@ extension CachedAnswer {
         status: status, fields: fields, ownFields: ownFields, body: representation.body)
   }
 
-  /// Whether `Accept` is not there, or has a member that takes this above all others: the type
-  /// itself or `*/*`, in a list without weights.
+  /// Whether `Accept` is not there, or is a list of plain media ranges, without weights, one of which
+  /// is the type itself or `*/*`. What else there can be in the field, faults too, goes the long way.
   private func accepts(_ head: RequestHead) -> Bool {
     switch head.place(of: "accept") {
     case .absent: true
@@ -139,27 +139,39 @@ extension CachedAnswer {
     var start = 0
     var isAccepted = false
     for index in 0...list.count {
-      if index < list.count {
-        if list[index] == UInt8(ascii: ";") { return false }
-        if list[index] != UInt8(ascii: ",") { continue }
-      }
+      if index < list.count, list[index] != UInt8(ascii: ",") { continue }
       var (first, end) = (start, index)
       while first < end, list[first] == UInt8(ascii: " ") { first += 1 }
       while end > first, list[end - 1] == UInt8(ascii: " ") { end -= 1 }
-      isAccepted = isAccepted || isRange(list, first..<end)
       start = index + 1
+      if first == end { continue }
+      guard let isTaken = takes(list, first..<end) else { return false }
+      isAccepted = isAccepted || isTaken
     }
     return isAccepted
   }
 
-  private func isRange(_ list: Span<UInt8>, _ range: Range<Int>) -> Bool {
-    if range.count == 3 {
-      let first = range.lowerBound
-      if list[first] == UInt8(ascii: "*"), list[first + 1] == UInt8(ascii: "/"),
-        list[first + 2] == UInt8(ascii: "*")
-      {
-        return true
+  /// Whether a media range is the type or `*/*`; nil when it is not a plain one.
+  private func takes(_ list: Span<UInt8>, _ range: Range<Int>) -> Bool? {
+    var slash: Int?
+    for index in range {
+      switch list[index] {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"), UInt8(ascii: "-"),
+        UInt8(ascii: "."):
+        break
+      case UInt8(ascii: "*"): if range.count != 3 { return nil }
+      case UInt8(ascii: "/"):
+        guard slash == nil, index > range.lowerBound, index + 1 < range.upperBound else {
+          return nil
+        }
+        slash = index
+      default: return nil
       }
+    }
+    guard slash != nil else { return nil }
+    if range.count == 3, list[range.lowerBound] == UInt8(ascii: "*") {
+      return list[range.upperBound - 1] == UInt8(ascii: "*") ? true : nil
     }
     guard range.count == mediaType.count else { return false }
     for index in range where list[index] != mediaType[index - range.lowerBound] { return false }

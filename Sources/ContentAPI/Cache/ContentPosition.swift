@@ -1,4 +1,4 @@
-import EventLoop
+package import EventLoop
 import Synchronization
 
 /// How far this process has followed what the database holds: one for all its loops.
@@ -21,18 +21,18 @@ package final class ContentPosition: Sendable {
   package init() {}
 
   /// Under what number a reader reads; to be asked before the question is sent.
-  var number: UInt64 { changes.load(ordering: .acquiring) }
+  package var number: UInt64 { changes.load(ordering: .acquiring) }
 
   /// Content has changed, or may have: what was read before is not to be used again.
-  func move() { changes.wrappingAdd(1, ordering: .releasing) }
+  package func move() { changes.wrappingAdd(1, ordering: .releasing) }
 
   /// The database has confirmed the present number, which it was asked at `instant`.
-  func confirm(asked instant: MonotonicInstant) {
+  package func confirm(asked instant: MonotonicInstant) {
     confirmed.store(instant.nanoseconds, ordering: .releasing)
   }
 
   /// What is to be thought of what was read under a number.
-  enum Standing: Equatable {
+  package enum Standing: Sendable, Equatable {
     /// It is what the database has.
     case current
     /// The database has said nothing since; it was so this many seconds ago, rounded up.
@@ -41,7 +41,8 @@ package final class ContentPosition: Sendable {
     case past
   }
 
-  func standing(of number: UInt64, now: MonotonicInstant) -> Standing {
+  /// What is to be thought, at `now`, of what was read under `number`.
+  package func standing(of number: UInt64, now: MonotonicInstant) -> Standing {
     // In this order: whoever sees a confirmation sees the number that it confirms.
     let confirmed = confirmed.load(ordering: .acquiring)
     guard number == self.number, confirmed != .min else { return .past }

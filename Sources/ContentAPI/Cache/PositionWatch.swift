@@ -13,7 +13,10 @@ package struct PositionWatch: Sendable {
   private let position: ContentPosition
 
   static let interval = Duration.milliseconds(200)
-  private static let patience = Duration.milliseconds(500)
+  /// That of other reads. The pool gives up a connection on which an answer is long overdue, and with
+  /// less the slow ones in front of the question would be lost with it. Whoever reads does not wait
+  /// for this: an answer that comes late confirms what was asked then, and no more.
+  private static let patience = Duration.seconds(5)
 
   package init(pool: Pool, position: ContentPosition) {
     self.pool = pool
@@ -53,19 +56,22 @@ package struct PositionWatch: Sendable {
 
   /// A text that stays the same as long as no content has changed, and the microseconds until the
   /// next post comes out by its date. After a restart or a failover of the server nothing is as it
-  /// was: what had been read may have been lost.
+  /// was: what had been read may have been lost. It names every transaction under way, where a cursor
+  /// of the feed stops at so many: behind those, nothing would be noticed until one of them ended.
   private static let ask = Statement(
     "cache.ask",
     """
     with \(Changes.horizon)
-    select concat_ws(' ', h.era, h.snapshot,
+    select concat_ws(' ', n.era, n.xid,
+        (select string_agg(x.xid::text, ',' order by x.xid)
+          from pg_snapshot_xip(pg_current_snapshot()) x(xid) where x.xid < n.xid),
         colophon.microseconds(pg_postmaster_start_time()),
-        (select e.mark from colophon.feed_eras e where e.era = h.era order by e.mark limit 1),
+        (select e.mark from colophon.feed_eras e where e.era = n.era order by e.mark limit 1),
         'colophon.changes'::regclass::oid,
         (select colophon.microseconds(c.due_at)::text || c.slug from colophon.changes c
           where c.due_at <= colophon.clock() order by c.due_at desc, c.slug desc limit 1)),
       (select colophon.microseconds(c.due_at) - colophon.microseconds(colophon.clock())
         from colophon.changes c where c.due_at > colophon.clock() order by c.due_at limit 1)
-    from horizon h
+    from newest n
     """)
 }

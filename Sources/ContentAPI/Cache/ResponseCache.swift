@@ -8,7 +8,7 @@ import HTTP
 /// under which it was read (`ContentPosition`). Every loop has a cache of its own: what is popular
 /// is in each of them, and nobody waits for its lock, which is there for whoever counts.
 package final class ResponseCache: Sendable {
-  let position: ContentPosition
+  package let position: ContentPosition
   private let state: Locked<State>
 
   private struct State {
@@ -23,14 +23,14 @@ package final class ResponseCache: Sendable {
   /// What has become of reads, since the start.
   package struct Counts: Sendable {
     /// Answered from memory, and how many of those unconfirmed, with their age.
-    var hits = 0
-    var staleHits = 0
+    package var hits = 0
+    package var staleHits = 0
     /// Read, and waited for with somebody who was reading the same already.
-    var misses = 0
-    var joined = 0
+    package var misses = 0
+    package var joined = 0
     /// What is kept now.
-    var answers = 0
-    var bytes = 0
+    package var answers = 0
+    package var bytes = 0
 
     package init() {}
 
@@ -54,6 +54,9 @@ package final class ResponseCache: Sendable {
     let target: [UInt8]
     /// Of the content when it began. A reader that comes later than a change does not join it.
     let number: UInt64
+    /// The span of time in which it began. Nor does a reader that comes so much later that a change
+    /// would be known only if the database could be asked.
+    let round: Int64
   }
 
   /// - Parameter capacity: what may be kept, in bytes.
@@ -118,7 +121,9 @@ package final class ResponseCache: Sendable {
     guard let target = call.head.target.withOriginForm({ $0.bytes }) else {
       return try await read()
     }
-    let flight = Flight(target: target, number: position.number)
+    let flight = Flight(
+      target: target, number: position.number,
+      round: now.nanoseconds / ContentPosition.trust.wholeNanoseconds)
     // No task of this loop comes in between: a flight that is there is there to be joined.
     if state.withLock({ $0.flights[flight] != nil }) {
       return try await withCheckedContinuation { continuation in
