@@ -43,8 +43,8 @@ import Testing
   }
 
   /// An answer but for the id of the request where that is the server's, for what is left of a
-  /// quota, which the other server has not counted, and for how far the feed of changes has got, which is
-  /// counted in transactions of whatever database.
+  /// quota, which the other server has not counted, and for how far the feed of changes has got,
+  /// which is counted in transactions of whatever database.
   struct Seen: Equatable, CustomStringConvertible {
     let status: Int
     let fields: [String]

@@ -126,7 +126,7 @@ extension CachedAnswer {
   }
 
   /// Whether `Accept` is not there, or is a list of plain media ranges, without weights, one of
-  /// which is the type itself or `*/*`. Whatever else is in the field, faults too, goes the long way.
+  /// which is the type itself or `*/*`. All else in the field, faults too, goes the long way.
   private func accepts(_ head: RequestHead) -> Bool {
     switch head.place(of: "accept") {
     case .absent: true
