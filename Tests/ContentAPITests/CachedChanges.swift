@@ -27,8 +27,8 @@ import Testing
     return seen
   }
 
-  /// Looks until there is nothing new: what others had begun on the server before the last write, in
-  /// whatever database, counts until it has ended.
+  /// Looks until there is nothing new: what others had begun on the server before the last
+  /// write, in whatever database, counts until it has ended.
   private static func comeToRest(_ site: Site) async throws {
     let position = try #require(site.cache?.position)
     let deadline = MonotonicInstant.now() + .seconds(60)

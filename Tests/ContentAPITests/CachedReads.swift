@@ -42,9 +42,9 @@ import Testing
     return targets
   }
 
-  /// An answer but for the id of the request where that is the server's, for what is left of a quota,
-  /// which the other server has not counted, and for how far the feed of changes has got, which is
-  /// counted in transactions of whatever database.
+  /// An answer but for the id of the request where that is the server's, for what is left of a
+  /// quota, which the other server has not counted, and for how far the feed of changes has got,
+  /// which is counted in transactions of whatever database.
   struct Seen: Equatable, CustomStringConvertible {
     let status: Int
     let fields: [String]

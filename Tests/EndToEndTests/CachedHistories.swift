@@ -323,9 +323,9 @@ extension TheProgram {
       let joined = try await theatre.count("cache_joined_total")
       note(
         """
-        \(tally.writes) writes and \(tally.reads) reads, \(hits) from memory (\(stale) with an age), \
-        \(misses) of the database and \(joined) with others; \(tally.behind) posts were seen as \
-        before a write of the other server, at most \(tally.mostBehind) behind; \(tally.refused) \
+        \(tally.writes) writes and \(tally.reads) reads, \(hits) from memory (\(stale) with an \
+        age), \(misses) of the database and \(joined) with others; \(tally.behind) posts were seen \
+        as before a write of the other server, at most \(tally.mostBehind) behind; \(tally.refused) \
         requests were refused; seed \(seed)
         """)
       #expect(tally.wrong.prefix(20) == [], "seed \(seed), \(tally.wrong.count) in all")

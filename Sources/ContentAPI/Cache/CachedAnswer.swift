@@ -125,8 +125,8 @@ extension CachedAnswer {
         status: status, fields: fields, ownFields: ownFields, body: representation.body)
   }
 
-  /// Whether `Accept` is not there, or is a list of plain media ranges, without weights, one of which
-  /// is the type itself or `*/*`. What else there can be in the field, faults too, goes the long way.
+  /// Whether `Accept` is not there, or is a list of plain media ranges, without weights, one of
+  /// which is the type itself or `*/*`. All else in the field, faults too, goes the long way.
   private func accepts(_ head: RequestHead) -> Bool {
     switch head.place(of: "accept") {
     case .absent: true

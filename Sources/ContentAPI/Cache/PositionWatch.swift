@@ -13,9 +13,9 @@ package struct PositionWatch: Sendable {
   private let position: ContentPosition
 
   static let interval = Duration.milliseconds(200)
-  /// That of other reads. The pool gives up a connection on which an answer is long overdue, and with
-  /// less the slow ones in front of the question would be lost with it. Whoever reads does not wait
-  /// for this: an answer that comes late confirms what was asked then, and no more.
+  /// That of other reads. The pool gives up a connection on which an answer is long overdue, and
+  /// with less the slow ones in front of the question would be lost with it. Nobody waits for this:
+  /// an answer that comes late confirms what was asked then, and no more.
   private static let patience = Duration.seconds(5)
 
   package init(pool: Pool, position: ContentPosition) {
@@ -56,8 +56,8 @@ package struct PositionWatch: Sendable {
 
   /// A text that stays the same as long as no content has changed, and the microseconds until the
   /// next post comes out by its date. After a restart or a failover of the server nothing is as it
-  /// was: what had been read may have been lost. It names every transaction under way, where a cursor
-  /// of the feed stops at so many: behind those, nothing would be noticed until one of them ended.
+  /// was: what had been read may have been lost. It names every transaction under way; a cursor of
+  /// the feed stops at so many, and behind those nothing would be noticed until one of them ended.
   private static let ask = Statement(
     "cache.ask",
     """
