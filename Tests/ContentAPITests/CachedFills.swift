@@ -19,13 +19,14 @@ import Testing
       try await site.publish("other")
       try await site.sql(
         """
-        create or replace function colophon.rfc3339(instant timestamptz) returns text
-          language plpgsql volatile as $$
+        create or replace function colophon.post_json(head text, body text, status text, tail text)
+          returns text language plpgsql volatile as $$
         begin
-          if instant = '2001-01-01T00:00:00Z' then
+          if head ~ '"slug" : "slow"' then
             perform pg_advisory_xact_lock_shared(2001);
           end if;
-          return btrim(to_json(instant at time zone 'UTC')::text, '"') || 'Z';
+          return head || coalesce(', "body" : ' || body, '') || ', "status" : "' || status || '"'
+            || tail;
         end $$
         """)
       let gate = Gate(connection: try await site.connect())
