@@ -12,7 +12,7 @@ package struct Socket: ~Copyable, Sendable {
   package static func listen(
     on address: SocketAddress, sharingPort: Bool, backlog: Int32 = 4096
   ) throws(SystemError) -> Socket {
-    let family = address.octets.count == 4 ? AF_INET : AF_INET6
+    let family = address.isIPv4 ? AF_INET : AF_INET6
     let socket = Socket(
       descriptor: try Descriptor("socket", Glibc.socket(family, Self.streamFlags, 0)))
     try socket.set(SOL_SOCKET, SO_REUSEADDR, 1)
@@ -27,7 +27,7 @@ package struct Socket: ~Copyable, Sendable {
 
   /// Begins to connect; the socket becomes writable when that has succeeded or failed.
   package static func connect(to address: SocketAddress) throws(SystemError) -> Socket {
-    let family = address.octets.count == 4 ? AF_INET : AF_INET6
+    let family = address.isIPv4 ? AF_INET : AF_INET6
     let socket = Socket(
       descriptor: try Descriptor("socket", Glibc.socket(family, Self.streamFlags, 0)))
     try socket.set(Int32(IPPROTO_TCP), TCP_NODELAY, 1)

@@ -1,13 +1,17 @@
-/// A prepared statement: its name on the connection and its text. Every connection of a pool
-/// prepares all statements of the pool when it opens.
+/// A prepared statement: its name on the connection and its text. A connection of a pool prepares
+/// the statements of its role when it opens, before it is used: so a statement that cannot be
+/// prepared shows at the start, and one that no connection of the role can use costs it nothing.
 package struct Statement: Sendable, Hashable {
   /// Unique among the statements of a pool. Names that begin with `postgres.` are this module's.
   package let name: String
   package let sql: String
+  /// Which connections prepare it; on others it does not exist (SQLSTATE 26000).
+  package let roles: [PoolRole]
 
-  package init(_ name: String, _ sql: String) {
+  package init(_ name: String, _ sql: String, roles: [PoolRole] = PoolRole.allCases) {
     self.name = name
     self.sql = sql
+    self.roles = roles
   }
 }
 

@@ -62,7 +62,7 @@ package actor Pool: LoopBound {
     self.loop = loop
     self.settings = settings
     self.observer = observer
-    self.statements = Session.statements + statements
+    self.statements = statements
     do throws(PostgresError) {
       var parameters: [PoolRole: ConnectionParameters] = [:]
       for role in PoolRole.allCases {
@@ -212,7 +212,9 @@ package actor Pool: LoopBound {
       else { return }
       slots[index].lastAttempt = now
       slots[index].session = Session(
-        parameters, firstCandidate: bestCandidate, statements: statements, isPipelined: true,
+        parameters, firstCandidate: bestCandidate,
+        statements: Session.statements
+          + statements.filter { $0.roles.contains(slots[index].role) }, isPipelined: true,
         connectLimit: settings.connectLimit, loop: loop, owner: self, token: index)
       settle(index)
     }

@@ -73,5 +73,5 @@ package struct PositionWatch: Sendable {
       (select colophon.microseconds(c.due_at) - colophon.microseconds(colophon.clock())
         from colophon.changes c where c.due_at > colophon.clock() order by c.due_at limit 1)
     from newest n
-    """)
+    """, roles: [.read])
 }

@@ -26,11 +26,10 @@ package struct NetworkAddress: Sendable, Hashable {
 
   /// The other end of a connection.
   package init(_ address: SocketAddress) {
-    let octets = address.octets.span
-    if octets.count == 4 {
-      self.init(ipv4: UInt32(truncatingIfNeeded: Self.number(octets, 0..<4)))
+    if address.isIPv4 {
+      self.init(ipv4: UInt32(truncatingIfNeeded: address.low))
     } else {
-      self.init(high: Self.number(octets, 0..<8), low: Self.number(octets, 8..<16))
+      self.init(high: address.high, low: address.low)
     }
   }
 
@@ -39,12 +38,6 @@ package struct NetworkAddress: Sendable, Hashable {
 
   private static var mapped: UInt64 { 0xffff_0000_0000 }
   private static var translation: UInt64 { 0x0064_ff9b_0000_0000 }
-
-  private static func number(_ octets: Span<UInt8>, _ range: Range<Int>) -> UInt64 {
-    var number: UInt64 = 0
-    for index in range { number = number << 8 | UInt64(octets[index]) }
-    return number
-  }
 }
 
 extension NetworkAddress {

@@ -188,6 +188,6 @@ extension Feeds {
         offset 0  -- keeps the planner from rendering it once for each mention
       )
       select r.json, \(Posts.hash) as hash, \(nextChangeIn) as next_change_in from r
-      """)
+      """, roles: [.query])
   }
 }

@@ -121,7 +121,7 @@ enum Sitemap {
         offset 0  -- keeps the planner from rendering it once for each mention
       )
       select r.json, \(Posts.hash) as hash, \(Feeds.nextChangeIn) as next_change_in from r
-      """)
+      """, roles: [.query])
   }
 
   /// Whether a sitemap is to be shown and there is one, not an index; `t` is `total`.

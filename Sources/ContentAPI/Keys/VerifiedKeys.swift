@@ -238,7 +238,7 @@ actor VerifiedKeys: LoopBound {
       where k.id = stale.id
     )
     select found.account, found.name, array_to_string(found.scopes, ',') from found
-    """)
+    """, roles: [.query])
 }
 
 extension Problem {

@@ -46,7 +46,7 @@ struct ShortList: Sendable {
           floor(extract(epoch from r.next_change - colophon.clock()))::bigint as next_change_in,
           left(encode(sha256(convert_to(r.total || r.json, 'UTF8')), 'hex'), 32) as hash
         from r
-        """)
+        """, roles: [.read])
     }
     forward = statement(name, "", ">")
     backward = statement(name + "_backward", "desc", "<")

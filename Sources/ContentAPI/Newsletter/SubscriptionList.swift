@@ -100,7 +100,7 @@ struct SubscriptionList: Sendable {
         null::bigint as next_change_in,
         left(encode(sha256(convert_to(coalesce(t.total, -1) || r.data, 'UTF8')), 'hex'), 32) as hash
       from r, t
-      """)
+      """, roles: [.query])
   }
 
   private static let json = """

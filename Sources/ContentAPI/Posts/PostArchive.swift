@@ -72,5 +72,5 @@ extension Posts {
         where l.tag = '' and not l.counted and l.published_at > colophon.clock()
         order by l.published_at limit 1) as next_change_in
     from r
-    """)
+    """, roles: [.query])
 }

@@ -150,7 +150,7 @@ extension Posts {
         $3::integer || ' ' || r.total || r.json, 'UTF8')), 'hex'), 32) as hash,
       post.public, \(nextChange) as next_change_in, r.total
     from post, r
-    """)
+    """, roles: [.query])
 
   /// The two neighbours in the list of all posts, each found by at most two steps into `listings`:
   /// among the counted, and among those that have come due since.
@@ -212,5 +212,5 @@ extension Posts {
     )
     select r.json, \(hash) as hash, r.public, \(nextChange) as next_change_in
     from r
-    """)
+    """, roles: [.read])
 }

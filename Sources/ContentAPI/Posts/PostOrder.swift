@@ -151,7 +151,8 @@ extension PostOrder {
                 )
               ) u
         """,
-      total: "case when $5::boolean then \(countedTotal) end", tag: "$8::text")
+      total: "case when $5::boolean then \(countedTotal) end", tag: "$8::text",
+      roles: [.read, .query])
   }
 
   /// The statement for a list under any filters.
@@ -237,7 +238,8 @@ extension PostOrder {
   ///   - found: what `source` and `total` share, with a comma behind.
   ///   - tag: of the list whose next scheduled post may change this one.
   private func page(
-    _ name: String, descends: Bool, found: String = "", source: String, total: String, tag: String
+    _ name: String, descends: Bool, found: String = "", source: String, total: String, tag: String,
+    roles: [PoolRole] = [.query]
   ) -> Statement {
     let direction = descends ? " desc" : ""
     return Statement(
@@ -277,7 +279,7 @@ extension PostOrder {
         left(encode(sha256(convert_to(coalesce(r.total::text, '') || r.json, 'UTF8')), 'hex'), 32)
           as hash
       from r
-      """)
+      """, roles: roles)
   }
 
   /// The length of a list that has a counter.

@@ -99,7 +99,7 @@ extension Posts {
       from old p
       offset 0
     ) r
-    """)
+    """, roles: [.write])
 
   /// $1 the id of a post that this transaction has locked; $2 its slug from now on; $3 … $18 as in
   /// `create`. SQLSTATE 23505 by posts_slug_unique: another post has the slug.
@@ -127,7 +127,7 @@ extension Posts {
     )
     \(Document.render(
       whole, version: "p.version", modified: "to_timestamp(\(modified))", from: "p"))
-    """)
+    """, roles: [.write])
 }
 
 extension PostDraft {

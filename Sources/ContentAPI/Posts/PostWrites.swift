@@ -160,7 +160,7 @@ extension Posts {
     "posts.reserve",
     """
     select pg_advisory_xact_lock(hashtextextended('colophon.posts.slug:' || $1::text, 0))
-    """)
+    """, roles: [.write])
 
   /// $1 the slug; $2 whether it is derived, and -2, -3 … stand in where it is taken; $3 … $18 the
   /// post. No row: the slug is taken.
@@ -202,7 +202,7 @@ extension Posts {
       from p
       offset 0
     ) r
-    """)
+    """, roles: [.write])
 
   /// $1 the slug; $2 If-Match: null, *, or versions joined by commas; $3 … $18 as in `create`; $19
   /// If-None-Match: *. One row with the outcome: created, revived, replaced (all to be settled),
@@ -281,7 +281,7 @@ extension Posts {
       from p
       offset 0
     ) r on true
-    """)
+    """, roles: [.write])
 
   /// The last statement of every write that changed a post, $1 its id: brings tags, listings and
   /// counters in step with it, ends what its slug once led to, and takes up to fifty posts that have come due into the counters on
@@ -350,5 +350,5 @@ extension Posts {
     having sum(m.by) <> 0
     order by m.tag
     on conflict (tag, shard) do update set posts = c.posts + excluded.posts
-    """)
+    """, roles: [.write])
 }

@@ -77,7 +77,7 @@ package struct Posts: Sendable {
         where p.slug = $1::text and p.trashed_at is null and (\(reader))
         offset 0  -- keeps the planner from rendering the JSON once for each mention
       ) r
-      """)
+      """, roles: [.read])
   }
 
   static let statements =
@@ -195,7 +195,7 @@ extension Posts {
         (select o.id from colophon.posts o where o.slug = $1::text),
         (select f.post_id from colophon.former_slugs f where f.slug = $1::text))
       and p.trashed_at is null and (\(visible) or \(isPreviewed("$2::bytea")))
-    """)
+    """, roles: [.read])
 }
 
 /// The database answered with other columns than the statement has: a fault of ours.

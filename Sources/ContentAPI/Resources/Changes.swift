@@ -223,7 +223,7 @@ extension Changes {
       ) s
     )
     \(page(isDue: "false"))
-    """)
+    """, roles: [.query])
 
   /// What has moved between two horizons, in the order of its transactions, and behind it the posts
   /// that have come out by themselves, each with its tags and the profile, which count it. $6 and
@@ -295,7 +295,7 @@ extension Changes {
       ) s
     )
     \(page(isDue: "u.stage = 2"))
-    """)
+    """, roles: [.query])
 
   /// By subselects: a target that was joined would hide that the index has the order.
   private static let targetEra = "(select t.era from target t)"

@@ -26,9 +26,9 @@ struct Reader {
 
 struct Writer {
     client: Client,
-    find: Statement,
     claim: Statement,
     insert: Statement,
+    list: Statement,
     keep: Statement,
 }
 
@@ -79,9 +79,7 @@ async fn respond(state: Arc<State>, request: Request<Body>) -> Result<Response<B
         let value: Value = serde_json::from_slice(&bytes).unwrap();
         let writer = state.writers[turn % state.writers.len()].lock().await;
         writer.client.batch_execute("begin").await?;
-        let found = writer.client.query_opt(&writer.find, &[&key]).await?;
-        assert!(found.is_none());
-        writer.client.execute(&writer.claim, &[&key]).await?;
+        assert!(writer.client.execute(&writer.claim, &[&key]).await? == 1);
         let row = writer
             .client
             .query_one(
@@ -90,6 +88,8 @@ async fn respond(state: Arc<State>, request: Request<Body>) -> Result<Response<B
             )
             .await?;
         let post = post(&row, true);
+        let shard = (turn % 16) as i32;
+        writer.client.execute(&writer.list, &[&post["id"].as_str(), &shard]).await?;
         writer.client.execute(&writer.keep, &[&key, &post.to_string()]).await?;
         writer.client.batch_execute("commit").await?;
         return Ok(answer(201, post));
@@ -139,13 +139,24 @@ async fn main() {
     ).await.unwrap();
     for _ in 0..8 {
         let client = connect(&arguments[1]).await;
-        let find = client.prepare("select answer from public.peer_keys where key = $1").await.unwrap();
-        let claim = client.prepare("insert into public.peer_keys (key) values ($1)").await.unwrap();
+        let claim = client.prepare(
+            "insert into public.peer_keys (key) values ($1) on conflict do nothing").await.unwrap();
+        let list = client.prepare(
+            "with l as ( \
+               insert into colophon.listings (post_id, tag, published_at, counted) \
+               select $1::text::uuid, t, now(), true from unnest(array['', 'written']) t), \
+             g as ( \
+               insert into colophon.tags (slug, name) values ('written', 'written') \
+               on conflict do nothing) \
+             insert into colophon.counters (tag, shard, posts) \
+             select t, $2, 1 from unnest(array['', 'written']) t \
+             on conflict (tag, shard) do update set posts = counters.posts + 1").await.unwrap();
         let insert = client.prepare(&format!(
-            "insert into colophon.posts (slug, title, body, status, published_at) \
-             values ($1, $2, $3, 'published', now()) returning {COLUMNS}")).await.unwrap();
+            "insert into colophon.posts (slug, title, body, status, published_at, tags, counted) \
+             values ($1, $2, $3, 'published', now(), array['written'], true) \
+             returning {COLUMNS}")).await.unwrap();
         let keep = client.prepare("update public.peer_keys set answer = $2 where key = $1").await.unwrap();
-        state.writers.push(Mutex::new(Writer { client, find, claim, insert, keep }));
+        state.writers.push(Mutex::new(Writer { client, claim, insert, list, keep }));
     }
     let state = Arc::new(state);
     let make = make_service_fn(move |_| {
