@@ -149,7 +149,7 @@ async fn main() {
                insert into colophon.tags (slug, name) values ('written', 'written') \
                on conflict do nothing) \
              insert into colophon.counters (tag, shard, posts) \
-             select t, $2, 1 from unnest(array['', 'written']) t \
+             select t, $2::integer::smallint, 1 from unnest(array['', 'written']) t \
              on conflict (tag, shard) do update set posts = counters.posts + 1").await.unwrap();
         let insert = client.prepare(&format!(
             "insert into colophon.posts (slug, title, body, status, published_at, tags, counted) \
