@@ -23,7 +23,7 @@ import Testing
       }
       answers.append(
         try await site.signUp(json: #"{"email":"bot@example.com","website":"http://x.example"}"#))
-      answers.append(try await site.signUp(json: #"{"email":"","website":"x"}"#))
+      answers.append(try await site.signUp(json: #"{"email":"b@example.com","website":"x"}"#))
       for answer in answers {
         #expect(answer.status == 202)
         #expect(answer.body == answers[0].body)
@@ -140,6 +140,7 @@ import Testing
           ["/source"]
         ),
         (#"{"email":"a@example.com","website":true}"#, 422, ["/website"]),
+        (#"{"email":"a","website":"spam"}"#, 422, ["/email"]),
         (#"{"email":"a@example.com","email":"a@example.com"}"#, 400, []), ("[]", 422, [""]),
         ("{", 400, []),
       ]
@@ -175,7 +176,7 @@ import Testing
     try await Site.run(signUpPage: "https://example.com/thanks") { site in
       for form in [
         "email=a%40example.com", "email=a@example.com&source=footer&website=",
-        "email=b%40example.com&website=spam", "email=x&website=spam",
+        "email=b%40example.com&website=spam", "email=x%40y.example&website=spam",
       ] {
         let answer = try await site.signUp(form: form)
         #expect(answer.status == 303)

@@ -118,13 +118,9 @@ private enum SignUp {
       call.head.mediaType?.essence == MediaType.form.essence
       ? try Self.object(of: FormContent(try await call.bytes()), &repeated)
       : try await call.json()
-    if let website = content["website"]?.stringValue, !website.isEmpty {
-      self = .byProgram
-      return
-    }
     var reading = MemberReading(content, writable: ["email", "source", "website"])
     for name in repeated { reading.tell("\(name) may stand there once", at: [name]) }
-    _ = reading.string("website")
+    let website = reading.string("website") ?? ""
     let email = reading.required("email", "give the address that mail is to go to") { reading in
       guard let text = reading.string("email") else { return nil as MailAddress? }
       do throws(MailAddressError) {
@@ -137,7 +133,7 @@ private enum SignUp {
     let source = reading.line("source", limit: 100)
     try reading.finish()
     guard let email else { throw UnexpectedRows() }
-    self = .address(email, source: source)
+    self = website.isEmpty ? .address(email, source: source) : .byProgram
   }
 
   /// A form as if it were JSON; names that stand there again go into `repeated`.
