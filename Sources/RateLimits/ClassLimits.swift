@@ -1,38 +1,37 @@
 /// The limits of every class of clients.
+///
+/// In an array, although their number is known: of an array one element is read, of a value of that
+/// size a copy is made first.
 package struct ClassLimits: Sendable {
-  private var own: InlineArray<6, Limits>
-  private var ofParents: InlineArray<6, Limits>
+  /// Of each class, and behind them of the parents of each class.
+  private let limits: [Limits]
 
   /// - Parameter limits: those of each class.
   package init(_ limits: (Client.Class) -> Limits) {
-    own = InlineArray { limits(Client.Class.allCases[$0]) }
-    ofParents = InlineArray { limits(Client.Class.allCases[$0]).times(16) }
+    let own = Client.Class.allCases.map(limits)
+    self.limits = own + own.map { $0.times(16) }
   }
 
-  package subscript(_ client: Client) -> Limits {
-    client.isParent ? ofParents[client.kind.place] : own[client.kind.place]
-  }
+  package subscript(_ client: Client) -> Limits { limits[client.place] }
 
   /// U of every class.
   struct Unreported: Sendable {
-    private let own: InlineArray<6, Int64>
-    private let ofParents: InlineArray<6, Int64>
+    private let quarters: [Int64]
 
     init(_ limits: ClassLimits, _ regime: Regime) {
-      own = InlineArray { regime.unreported(limits.own[$0], of: Client.Class.allCases[$0]) }
-      ofParents = InlineArray {
-        regime.unreported(limits.ofParents[$0], of: Client.Class.allCases[$0])
+      let classes = Client.Class.allCases
+      quarters = limits.limits.indices.map {
+        regime.unreported(limits.limits[$0], of: classes[$0 % classes.count])
       }
     }
 
     /// Quarters of tokens.
-    subscript(_ client: Client) -> Int64 {
-      client.isParent ? ofParents[client.kind.place] : own[client.kind.place]
-    }
+    subscript(_ client: Client) -> Int64 { quarters[client.place] }
   }
 }
 
-extension Client.Class {
-  /// Its place among all.
-  fileprivate var place: Int { Int(rawValue) }
+extension Client {
+  fileprivate var place: Int {
+    Int(kind.rawValue) &+ (isParent ? Client.Class.allCases.count : 0)
+  }
 }
