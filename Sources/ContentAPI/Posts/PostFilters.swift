@@ -70,12 +70,11 @@ struct PostFilters {
     updatedAfter = query.instant("updated_after")
     status = query.choice("status", of: Status.allCases.map(\.rawValue))
       .flatMap(Status.init(rawValue:))
-    sort =
+    let order =
       query.choice("sort", of: Sort.allCases.map(\.rawValue)).flatMap(Sort.init(rawValue:))
-      ?? (words == nil ? .newest : .relevance)
-    if sort == .relevance, words == nil, query.text("q") == nil {
-      query.refuse("sort", "-relevance is how well a post answers to q, so q is expected too.")
-    }
+      ?? .relevance
+    // To no words all posts answer alike.
+    sort = order == .relevance && words == nil ? .newest : order
   }
 
   /// The length of `q` in characters. Each has at most four bytes, so no word is longer than the
