@@ -122,6 +122,13 @@ package struct Bucket: Sendable, Equatable {
       : Standing(policy: .sustained, remaining: sustained, reset: deficits.sustained)
   }
 
+  /// Whether both have so many tokens, as `standing` counts them.
+  func has(_ tokens: Int, of limits: Limits, shares: Int64, now: Int64) -> Bool {
+    let deficits = deficits(now: now)
+    return limits.burst.has(tokens, deficit: deficits.burst, shares: shares)
+      && limits.sustained.has(tokens, deficit: deficits.sustained, shares: shares)
+  }
+
   static func instant(_ now: Int64) -> Int64 { min(max(0, now), 1 << 62) }
 
   static func charge(_ cost: Amount, _ quota: Quota, _ shares: Int64) -> Int64 {

@@ -89,6 +89,7 @@ package struct BucketTable: Sendable {
     let client: Client
     let hash: UInt64
     let place: Place
+    let limits: Limits
     var bucket: Bucket
     var unreported: Int32 = 0
     var shares: Int64
@@ -98,12 +99,13 @@ package struct BucketTable: Sendable {
     let (client, hash) = (hashed.client, hashed.hash)
     let first = Int(truncatingIfNeeded: hash &>> 32) & (sets &- 1) &* ways
     let mark = client.mark
+    let limits = limits[client]
     var vacancy = -1
     for index in first..<first &+ ways {
       if entries[index].holds(client, mark) {
         let entry = entries[index]
         return Found(
-          client: client, hash: hash, place: .entry(index),
+          client: client, hash: hash, place: .entry(index), limits: limits,
           bucket: withdrawn(
             entry.bucket, client, entry.unreported, absence: entry.absence, now: now),
           unreported: entry.unreported, shares: regime.shares(now: now))
@@ -114,12 +116,13 @@ package struct BucketTable: Sendable {
     if vacancy >= 0 {
       bucket = withdrawn(bucket, client, 0, absence: Self.never, now: now)
       return Found(
-        client: client, hash: hash, place: .vacancy(vacancy), bucket: bucket,
+        client: client, hash: hash, place: .vacancy(vacancy), limits: limits, bucket: bucket,
         shares: regime.shares(now: now))
     }
     // What is in the sketch is not reported, so that it is always a share of the limit.
     return Found(
-      client: client, hash: hash, place: .sketch, bucket: bucket, shares: regime.replicas)
+      client: client, hash: hash, place: .sketch, limits: limits, bucket: bucket,
+      shares: regime.replicas)
   }
 
   /// A bucket as it is once in an absence: out of touch a client has what is left of U, not what is
@@ -136,8 +139,7 @@ package struct BucketTable: Sendable {
   /// Whether the client's buckets have the cost, and whether what the other replicas do not know
   /// of stays small.
   private func check(_ found: Found, _ cost: Amount, now: Int64) -> Bucket.Outcome {
-    let limits = limits[found.client]
-    let outcome = found.bucket.check(cost, of: limits, shares: found.shares, now: now)
+    let outcome = found.bucket.check(cost, of: found.limits, shares: found.shares, now: now)
     guard case .taken = outcome, regime.counts, found.place.index >= 0 else { return outcome }
     let most = now < regime.boundUntil ? unreported[found.client] : Int64(Int32.max) / 2
     let sum = Int64(found.unreported) + cost.quarters
@@ -145,7 +147,7 @@ package struct BucketTable: Sendable {
   }
 
   private mutating func debit(_ found: inout Found, _ cost: Amount, now: Int64) {
-    found.bucket.debit(cost, of: limits[found.client], shares: found.shares, now: now)
+    found.bucket.debit(cost, of: found.limits, shares: found.shares, now: now)
     let absence = regime.absence(now: now)?.number
     switch found.place {
     case .entry(let index):
@@ -198,7 +200,7 @@ package struct BucketTable: Sendable {
     case (.taken, .taken):
       debit(&found, cost, now: now)
       debit(&above, cost, now: now)
-      return .admitted(nearer(standing(found, now: now), standing(above, now: now)))
+      return .admitted(nearer(found, above, now: now))
     case (.refused(let policy, let wait), .taken):
       return .refused(policy, wait: wait, standing(found, now: now))
     case (.taken, .refused(let policy, let wait)):
@@ -229,16 +231,21 @@ package struct BucketTable: Sendable {
 
   /// Where the client stands now.
   package func standing(_ client: HashedClient, _ parent: HashedClient?, now: Int64) -> Standing {
-    let own = standing(find(client, now: now), now: now)
-    guard let parent else { return own }
-    return nearer(own, standing(find(parent, now: now), now: now))
+    let own = find(client, now: now)
+    guard let parent else { return standing(own, now: now) }
+    return nearer(own, find(parent, now: now), now: now)
   }
 
   private func standing(_ found: Found, now: Int64) -> Standing {
-    found.bucket.standing(of: limits[found.client], shares: found.shares, now: now)
+    found.bucket.standing(of: found.limits, shares: found.shares, now: now)
   }
 
-  private func nearer(_ a: Standing, _ b: Standing) -> Standing {
-    b.remaining < a.remaining ? b : a
+  /// Where the client stands or its parent, whichever has less left.
+  private func nearer(_ found: Found, _ above: Found, now: Int64) -> Standing {
+    let own = standing(found, now: now)
+    // Which is hardly ever the parent: a product says so at less cost than two quotients.
+    let (bucket, limits) = (above.bucket, above.limits)
+    return bucket.has(own.remaining, of: limits, shares: above.shares, now: now)
+      ? own : standing(above, now: now)
   }
 }

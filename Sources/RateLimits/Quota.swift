@@ -40,6 +40,13 @@ package struct Quota: Sendable, Equatable {
     return Int(shares > 1 ? whole / shares : whole)
   }
 
+  /// Whether `remaining` is at least so much.
+  func has(_ tokens: Int, deficit: Int64, shares: Int64) -> Bool {
+    let (all, excess) = Int64(tokens).multipliedReportingOverflow(by: max(1, shares))
+    let (needed, overflow) = all.multipliedReportingOverflow(by: interval)
+    return !excess && !overflow && max(0, limit - max(0, deficit)) >= needed
+  }
+
   /// The same rate and burst, so many times.
   package func times(_ factor: Int64) -> Quota {
     Quota(tokens: min(tokens * factor, 16_000_000_000), per: limit) ?? self
