@@ -33,13 +33,15 @@ struct Representation: Sendable {
     fields.append("ETag", FieldValue(tag.text))
     if let lastModified { fields.append("Last-Modified", FieldValue(lastModified.text)) }
     if let age { fields.append("Age", FieldValue(age)) }
-    fields.append("Cache-Control", FieldValue(cacheControl))
+    fields.append("Cache-Control", cacheControl)
     fields.append("Vary", "Accept, Authorization")
     if status == 304 { return Response(status: status, fields: fields) }
     // JSON is UTF-8 and has no such parameter (RFC 8259 §11).
     let isText = mediaType.type == "text" || mediaType.subtype == "xml"
-    let charset = isText || mediaType.subtype.hasSuffix("+xml") ? "; charset=utf-8" : ""
-    fields.append("Content-Type", FieldValue(mediaType.essence + charset))
+    let needsCharset = isText || mediaType.subtype.hasSuffix("+xml")
+    fields.append(
+      "Content-Type",
+      FieldValue(needsCharset ? mediaType.essence + "; charset=utf-8" : mediaType.essence))
     return Response(status: status, fields: fields, body: body)
   }
 
@@ -65,11 +67,17 @@ struct Representation: Sendable {
     return .holds
   }
 
-  private var cacheControl: String {
+  private var cacheControl: FieldValue {
     guard isPublic else { return "private, no-store" }
+    return changesIn.map(Self.publicCacheControl) ?? Self.standardCacheControl
+  }
+
+  private static let standardCacheControl = publicCacheControl(nil)
+
+  private static func publicCacheControl(_ seconds: Int?) -> FieldValue {
     var text: [UInt8] = []
-    Self.appendPublicCacheControl(changesIn, to: &text)
-    return String(decoding: text, as: UTF8.self)
+    appendPublicCacheControl(seconds, to: &text)
+    return FieldValue(String(decoding: text, as: UTF8.self))
   }
 
   /// The Cache-Control of what everybody may see, which may change by itself in `seconds`.

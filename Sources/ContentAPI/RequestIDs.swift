@@ -3,18 +3,20 @@ import Synchronization
 
 /// Names requests: the client's own name when it is sane, else one of ours.
 package final class RequestIDs: Sendable {
-  private let prefix: String
+  private let prefix: [UInt8]
   private let counter = Atomic<UInt64>(0)
 
   /// - Parameter seed: random bytes that tell this process from every other.
   package init(seed: [UInt8]) {
-    prefix = seed.map { Self.hex(UInt64($0), digits: 2) }.joined()
+    prefix = seed.flatMap { [Self.digit($0 >> 4), Self.digit($0 & 15)] }
   }
 
   /// The next name of ours.
   package func make() -> String {
-    let (_, number) = counter.wrappingAdd(1, ordering: .relaxed)
-    return prefix + Self.hex(number, digits: 12)
+    var name: [UInt8] = []
+    name.reserveCapacity(32)
+    append(to: &name)
+    return String(decoding: name, as: UTF8.self)
   }
 
   /// `X-Request-Id` is echoed when it is at most 128 visible ASCII characters.
@@ -35,15 +37,17 @@ package final class RequestIDs: Sendable {
         return true
       }
     }
-    if !isNamed {
-      let (_, number) = counter.wrappingAdd(1, ordering: .relaxed)
-      output.append(contentsOf: prefix.utf8)
-      for shift in stride(from: UInt64(44), through: 0, by: -4) {
-        let digit = UInt8(truncatingIfNeeded: number >> shift) & 15
-        output.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
-      }
-    }
+    if !isNamed { append(to: &output) }
     output.append(contentsOf: "\r\n".utf8)
+  }
+
+  /// Appends the next name of ours.
+  private func append(to output: inout [UInt8]) {
+    let (_, number) = counter.wrappingAdd(1, ordering: .relaxed)
+    output.append(contentsOf: prefix)
+    for shift in stride(from: UInt64(44), through: 0, by: -4) {
+      output.append(Self.digit(UInt8(truncatingIfNeeded: number >> shift) & 15))
+    }
   }
 
   private static func isSane(_ name: Span<UInt8>) -> Bool {
@@ -52,8 +56,7 @@ package final class RequestIDs: Sendable {
     return true
   }
 
-  private static func hex(_ number: UInt64, digits: Int) -> String {
-    let text = String(number, radix: 16)
-    return String(repeating: "0", count: max(0, digits - text.utf8.count)) + text
+  private static func digit(_ value: UInt8) -> UInt8 {
+    value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
   }
 }

@@ -2,8 +2,9 @@ package import HTTP
 import JSON
 import Synchronization
 
-/// One operation of the API: a method on a path, who may call it, and what answers.
-package struct Route: Sendable {
+/// One operation of the API: a method on a path, who may call it, and what answers. A class, because
+/// each request hands it on and a reference is one thing to count.
+package final class Route: Sendable {
   typealias Handler = @Sendable (ContentAPI, RouteCall) async throws -> Reply
 
   /// The parameter that lets a write be tried and not done.
@@ -32,6 +33,8 @@ package struct Route: Sendable {
   /// then a key names nothing, and the same request again is a new one.
   let keepsAnswers: Bool
   let handler: Handler
+  /// The media types that it answers in, the one for who does not mind first.
+  let offers: [MediaType]
   private let segments: [String]
 
   /// Whom a route answers.
@@ -76,12 +79,13 @@ package struct Route: Sendable {
     self.cost = cost ?? ([.get, .options].contains(method) ? .item : .write)
     self.keepsAnswers = keepsAnswers
     self.handler = handler
+    offers = (writes.map { [$0] } ?? []) + alternatives
     segments = template.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
       .map(String.init)
   }
 
   /// As the other, for a handler that makes every answer itself.
-  init(
+  convenience init(
     _ method: Method, _ template: String, parameters: [String] = [], access: Access = .everyone,
     reads: [MediaType] = [], readsNothing: Bool = false, writes: MediaType? = .json,
     alternatives: [MediaType] = [], cost: Cost? = nil, keepsAnswers: Bool = true,
@@ -92,9 +96,6 @@ package struct Route: Sendable {
       readsNothing: readsNothing, writes: writes, alternatives: alternatives, cost: cost,
       keepsAnswers: keepsAnswers, reading: { .response(try await handler($0, $1)) })
   }
-
-  /// The media types that it answers in, the one for who does not mind first.
-  var offers: [MediaType] { (writes.map { [$0] } ?? []) + alternatives }
 
   /// Whether a call of it may change what others read.
   var changesContent: Bool {

@@ -17,7 +17,13 @@ package struct EntityTag: Sendable, Equatable {
   }
 
   /// As it is sent.
-  package var text: String { isWeak ? "W/\"\(opaque)\"" : "\"\(opaque)\"" }
+  package var text: String {
+    var text = isWeak ? "W/\"" : "\""
+    text.reserveCapacity(opaque.utf8.count + 4)
+    text += opaque
+    text += "\""
+    return text
+  }
 
   /// Strong comparison (RFC 9110 §8.8.3.2): both are strong and the same.
   package func stronglyMatches(_ other: EntityTag) -> Bool {

@@ -39,6 +39,7 @@ package struct HTTPDate: Sendable, Hashable, Comparable {
   /// The IMF-fixdate.
   package var text: String {
     var bytes: [UInt8] = []
+    bytes.reserveCapacity(29)
     append(to: &bytes)
     return String(decoding: bytes, as: UTF8.self)
   }

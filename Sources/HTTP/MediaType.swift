@@ -9,12 +9,15 @@ package struct MediaType: Sendable, Equatable {
   package let type: String
   package let subtype: String
   package let parameters: [Parameter]
+  /// `type/subtype`
+  package let essence: String
 
   /// A type of one's own, which is to be spelled in lower case.
   package init(_ type: String, _ subtype: String) {
     self.type = type
     self.subtype = subtype
     parameters = []
+    essence = "\(type)/\(subtype)"
   }
 
   /// Reads a `Content-Type`; nil when it is malformed or names a parameter twice.
@@ -27,10 +30,8 @@ package struct MediaType: Sendable, Equatable {
     self.type = type
     self.subtype = subtype
     self.parameters = parameters
+    essence = "\(type)/\(subtype)"
   }
-
-  /// `type/subtype`
-  package var essence: String { "\(type)/\(subtype)" }
 
   /// The value of the parameter `name`, which is in lower case.
   package func parameter(_ name: String) -> String? {

@@ -48,6 +48,8 @@ package struct ResponseFields: Sendable, Sequence, ExpressibleByDictionaryLitera
 
   /// Adds a line behind the others.
   package mutating func append(_ name: FieldName, _ value: FieldValue) {
+    // Most answers have no more.
+    if lines.isEmpty { lines.reserveCapacity(12) }
     lines.append((name, value))
   }
 

@@ -50,7 +50,9 @@ package enum ResponseWriter {
 
   static func append(_ fields: ResponseFields, to output: inout [UInt8]) {
     for (name, value) in fields where !isWriters(name) {
-      for byte in name.text.utf8 { output.append(byte.isToken ? byte : 0x2D) }
+      let start = output.count
+      output.append(contentsOf: name.text.utf8)
+      for index in start..<output.count where !output[index].isToken { output[index] = 0x2D }
       output.append(contentsOf: ": ".utf8)
       output.append(contentsOf: value.text.utf8)
       output.append(contentsOf: "\r\n".utf8)

@@ -52,6 +52,7 @@ package struct Target: Sendable {
     guard layout.form != .asterisk else { return [] }
     guard !layout.path.isEmpty else { return [""] }
     var segments: [String] = []
+    segments.reserveCapacity(8)
     var start = Int(layout.path.lowerBound) + 1
     for index in start..<Int(layout.path.upperBound) where bytes[index] == .slash {
       segments.append(decoded(start..<index))

@@ -132,8 +132,10 @@ import CLibpq
   func sendExecute(_ call: Call) -> Bool {
     encode(call.parameters)
     return unsafe withEncoded { values, lengths, formats in
-      unsafe PQsendQueryPrepared(
-        connection, call.statement.name, Int32(call.parameters.count), values, lengths, formats, 0)
+      unsafe call.statement.withCString { name in
+        unsafe PQsendQueryPrepared(
+          connection, name, Int32(call.parameters.count), values, lengths, formats, 0)
+      }
     } == 1
   }
 

@@ -89,13 +89,14 @@ package enum Parameter: Sendable, Hashable {
   }
 }
 
-/// A statement with the values for one execution.
+/// A statement, by its name, with the values for one execution.
 package struct Call: Sendable {
-  package let statement: Statement
+  package let statement: String
   package let parameters: [Parameter]
 
   package init(_ statement: Statement, _ parameters: [Parameter] = []) {
-    self.statement = statement
+    // Its text is shared by all loops: to count references to it would have their cores take turns.
+    self.statement = statement.name
     self.parameters = parameters
   }
 }

@@ -30,13 +30,13 @@ package actor Pool: LoopBound {
   private let statements: [Statement]
 
   var slots: [Slot]
-  var admissions: [PoolRole: Admission]
+  var admissions: ByRole<Admission>
   /// Reads that have no connection yet.
   var readLine = Fifo<Exchange>()
   /// Callers who wait for a connection of their own.
-  var lines: [PoolRole: Fifo<Applicant>] = [.query: Fifo(), .write: Fifo()]
+  var lines = ByRole { _ in Fifo<Applicant>() }
   /// Why there is no connection of a class, after an attempt has failed.
-  var outages: [PoolRole: String] = [:]
+  var outages = ByRole<String?> { _ in nil }
   var tenancies: UInt64 = 0
   private(set) var isStarted = false
   private(set) var isClosing = false
@@ -82,11 +82,13 @@ package actor Pool: LoopBound {
       (0..<max(0, count)).map { _ in Slot(role: role, backoff: settings.backoff) }
     }
     outageBackoff = settings.backoff
-    admissions = [
-      .read: Admission(limit: settings.readLimit, lanes: settings.readConnections),
-      .query: Admission(limit: settings.queryLimit, lanes: settings.queryConnections),
-      .write: Admission(limit: settings.writeLimit, lanes: settings.writeConnections),
-    ]
+    admissions = ByRole { role in
+      switch role {
+      case .read: Admission(limit: settings.readLimit, lanes: settings.readConnections)
+      case .query: Admission(limit: settings.queryLimit, lanes: settings.queryConnections)
+      case .write: Admission(limit: settings.writeLimit, lanes: settings.writeConnections)
+      }
+    }
   }
 
   /// Begins to connect in the background.
@@ -112,7 +114,7 @@ package actor Pool: LoopBound {
   }
 
   private func closeWhenIdle() {
-    guard isClosing, isStarted, admissions.values.allSatisfy({ $0.inside == 0 }),
+    guard isClosing, isStarted, PoolRole.allCases.allSatisfy({ admissions[$0].inside == 0 }),
       slots.allSatisfy({ $0.tenancy == nil })
     else { return }
     isStarted = false
@@ -253,7 +255,7 @@ package actor Pool: LoopBound {
     observer(.connected(slots[index].role, afterMilliseconds: Int(took)))
     if isFirst {
       // The others need not sit out what this one has found to be over.
-      outages = [:]
+      outages = ByRole { _ in nil }
       for other in slots.indices where slots[other].session == nil {
         slots[other].due = min(slots[other].due, soon(after: slots[other].lastAttempt, now))
       }
@@ -307,7 +309,7 @@ package actor Pool: LoopBound {
       while let exchange = readLine.popFirst() { answer(exchange, .unavailable(reason)) }
       return
     }
-    while let applicant = lines[role]?.popFirst() { refuse(applicant, .unavailable(reason)) }
+    while let applicant = lines[role].popFirst() { refuse(applicant, .unavailable(reason)) }
   }
 
   /// The checks that every call passes before it is let in.
@@ -316,14 +318,14 @@ package actor Pool: LoopBound {
     if let outage = outages[role] { throw .unavailable(outage) }
     let now = MonotonicInstant.now()
     if now >= deadline { throw .timedOut }
-    if admissions[role]?.enter(now: now, deadline: deadline) != .admitted {
+    if admissions[role].enter(now: now, deadline: deadline) != .admitted {
       observer(.shed(role))
       throw .overloaded
     }
   }
 
   func leave(_ role: PoolRole, took: Duration?) {
-    admissions[role]?.leave(took: took)
+    admissions[role].leave(took: took)
     if isClosing { closeWhenIdle() }
   }
 
@@ -337,7 +339,7 @@ package actor Pool: LoopBound {
 }
 
 /// Refuses parameters that would be cut off or cannot be counted.
-func check(_ calls: [Call]) throws(PostgresError) {
+func check(_ calls: some Sequence<Call>) throws(PostgresError) {
   for call in calls {
     guard call.parameters.count <= 65_535, call.parameters.allSatisfy(\.isSendable) else {
       throw .invalidParameter

@@ -7,7 +7,7 @@ extension Pool {
   package func read(
     _ call: Call, deadline: MonotonicInstant
   ) async throws(PostgresError) -> Rows {
-    try check([call])
+    try check(CollectionOfOne(call))
     try admit(.read, deadline: deadline)
     let result: Result<[Rows], PostgresError> = await Waiter.wait { waiter in
       let exchange = Exchange(.read(call), deadline: deadline)
@@ -41,11 +41,11 @@ extension Pool {
   private func sendRead(_ exchange: Exchange, _ call: Call) {
     if let index = usableReader(loop.now), let session = slots[index].session {
       if exchange.attempts == 0 {
-        session.send(exchange, [.call(call)], ending: .later)
+        session.send(exchange, CollectionOfOne(.call(call)), ending: .later)
       } else {
         // The second attempt goes in a segment of its own, where no other's error can reach it.
         session.sync()
-        session.send(exchange, [.call(call)], ending: .sync)
+        session.send(exchange, CollectionOfOne(.call(call)), ending: .sync)
       }
       settle(index)
       return

@@ -30,6 +30,36 @@ package enum PoolRole: String, Sendable, CaseIterable {
   case read, query, write
 }
 
+/// A value for each role. Every call asks for several: a dictionary would hash and allocate.
+struct ByRole<Value> {
+  private var read: Value
+  private var query: Value
+  private var write: Value
+
+  init(_ value: (PoolRole) -> Value) {
+    read = value(.read)
+    query = value(.query)
+    write = value(.write)
+  }
+
+  subscript(role: PoolRole) -> Value {
+    get {
+      switch role {
+      case .read: read
+      case .query: query
+      case .write: write
+      }
+    }
+    _modify {
+      switch role {
+      case .read: yield &read
+      case .query: yield &query
+      case .write: yield &write
+      }
+    }
+  }
+}
+
 /// Everything that a pool tells its observer. Texts are for logs only.
 package enum PoolEvent: Sendable, Equatable {
   case connected(PoolRole, afterMilliseconds: Int)

@@ -48,7 +48,7 @@ extension Pool {
     try admit(role, deadline: deadline)
     let result: Result<Lease, PostgresError> = await Waiter.wait { waiter in
       let applicant = Applicant(role: role, deadline: deadline, waiter: waiter)
-      lines[role]?.append(applicant)
+      lines[role].append(applicant)
       for index in slots.indices where slots[index].role == role { serveNext(index) }
     }
     return try result.get()
@@ -58,7 +58,7 @@ extension Pool {
   func serveNext(_ index: Int) {
     let role = slots[index].role
     guard role != .read, slots[index].tenancy == nil, let session = slots[index].session,
-      session.isOpen, session.isIdle, let applicant = lines[role]?.popFirst()
+      session.isOpen, session.isIdle, let applicant = lines[role].popFirst()
     else { return }
     tenancies += 1
     slots[index].tenancy = Tenancy(
@@ -139,7 +139,7 @@ extension Pool {
 
   func expireTenancies(_ now: MonotonicInstant) {
     for role in [PoolRole.query, .write] {
-      for applicant in lines[role]?.remove(where: { now >= $0.deadline }) ?? [] {
+      for applicant in lines[role].remove(where: { now >= $0.deadline }) {
         observer(.timedOut(role))
         refuse(applicant, .timedOut)
       }

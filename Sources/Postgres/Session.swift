@@ -229,6 +229,7 @@ final class Session {
 
   private func takeReplies() {
     let first = completed.count
+    completed.reserveCapacity(first + expected.count)
     takeWholeReplies()
     guard completed.count > first else { return }
     let now = MonotonicInstant.now()
@@ -300,7 +301,7 @@ final class Session {
   // Commands
 
   /// Sends commands in order. Parameters must have been checked (`Parameter.isSendable`).
-  func send(_ exchange: Exchange, _ commands: [Command], ending: Ending) {
+  func send(_ exchange: Exchange, _ commands: some Sequence<Command>, ending: Ending) {
     guard let libpq, !isClosed else {
       exchange.lose()
       completed.append(exchange)

@@ -137,7 +137,7 @@ actor VerifiedKeys: LoopBound {
   }
 
   /// What the request shows, as far as this process knows.
-  func credential(of head: RequestHead) -> Credential {
+  nonisolated func credential(of head: RequestHead) -> Credential {
     switch head.only(of: "authorization") {
     case .absent: return .none
     case .repeated: return .malformed
