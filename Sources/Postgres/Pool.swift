@@ -78,8 +78,10 @@ package actor Pool: LoopBound {
       (PoolRole.read, settings.readConnections), (.query, settings.queryConnections),
       (.write, settings.writeConnections),
     ]
-    slots = counts.flatMap { role, count in
-      (0..<max(0, count)).map { _ in Slot(role: role, backoff: settings.backoff) }
+    // The first of each role before the second of any: that is also the order of connecting, and with
+    // one of each the pool is ready.
+    slots = (0..<max(0, counts.map(\.1).max() ?? 0)).flatMap { round in
+      counts.filter { round < $0.1 }.map { Slot(role: $0.0, backoff: settings.backoff) }
     }
     outageBackoff = settings.backoff
     admissions = ByRole { role in
