@@ -49,6 +49,9 @@ let package = Package(
 
     .target(
       name: "Turns", dependencies: ["EventLoop"], path: "Tests/Turns", swiftSettings: settings),
+    .target(
+      name: "Fuzzing", dependencies: ["ContentAPI", "HTTP", "JSON", "EventLoop"],
+      path: "Tests/Fuzzing", exclude: ["corpora"], swiftSettings: settings),
     tests("EventLoop", "EventLoop", "Turns"),
     tests("HTTP", "HTTP", "EventLoop", "Turns"),
     tests("Postgres", "Postgres", "LocalPostgres", "EventLoop", "Turns"),
@@ -57,7 +60,7 @@ let package = Package(
     tests("Assets", "Assets"),
     tests(
       "ContentAPI", "ContentAPI", "HTTP", "Postgres", "JSON", "RateLimits", "Assets",
-      "LocalPostgres", "EventLoop", "Turns"),
+      "LocalPostgres", "EventLoop", "Turns", "Fuzzing"),
     tests("LocalPostgres", "LocalPostgres", "Postgres", "EventLoop", "Turns"),
     tests(
       "EndToEnd", "colophon", "EventLoop", "JSON", "LocalPostgres", "Postgres", "Assets", "Turns"),

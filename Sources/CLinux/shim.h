@@ -11,6 +11,7 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -54,6 +55,12 @@ static inline int colophon_spawn(const struct colophon_child *child) {
     sigprocmask(SIG_SETMASK, &none, 0);
     signal(SIGPIPE, SIG_DFL);
     setpgid(0, 0);
+    // What a program that uses select(2), or closes all that might be open, can live with.
+    struct rlimit descriptors;
+    if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0 && descriptors.rlim_cur > 1024) {
+      descriptors.rlim_cur = 1024;
+      setrlimit(RLIMIT_NOFILE, &descriptors);
+    }
     if (child->user >= 0) {
       gid_t group = (gid_t)child->group;
       if (setgroups(1, &group) != 0 || setgid(group) != 0 || setuid((uid_t)child->user) != 0)

@@ -1,4 +1,5 @@
 package import EventLoop
+package import HTTP
 
 /// What the environment says; the only place that reads it. README has the same table.
 package struct Configuration: Sendable {
@@ -26,6 +27,8 @@ package struct Configuration: Sendable {
   package var proxies = TrustedProxies()
   /// How much may be asked; nil when there are no limits.
   package var rateLimits: RateLimitSettings? = RateLimitSettings()
+  /// How many connections an address may have open; 0 for any number. Proxies are not counted.
+  package var connectionsPerAddress = 20_000
   /// Bytes of answers kept in memory, by all loops together; 0 keeps none.
   package var cache = 32 << 20
   /// The database role that `migrate` grants to.
@@ -38,7 +41,8 @@ package struct Configuration: Sendable {
     "DATABASE_URL", "COLOPHON_LISTEN", "COLOPHON_PRIVATE_LISTEN", "COLOPHON_PUBLIC_URL",
     "COLOPHON_POST_PAGE", "COLOPHON_CORS_ORIGINS", "COLOPHON_SIGNUP_PAGE", "COLOPHON_MAIL_FROM",
     "COLOPHON_SENDMAIL", "COLOPHON_TRUSTED_PROXIES", "COLOPHON_CLIENT_HEADER",
-    "COLOPHON_RATE_LIMITS", "COLOPHON_CACHE_MB", "COLOPHON_RUNTIME_ROLE",
+    "COLOPHON_RATE_LIMITS", "COLOPHON_CONNECTIONS_PER_ADDRESS", "COLOPHON_CACHE_MB",
+    "COLOPHON_RUNTIME_ROLE",
     "COLOPHON_DRAIN_SECONDS",
   ]
 
@@ -141,6 +145,13 @@ package struct Configuration: Sendable {
         faults.append("COLOPHON_RATE_LIMITS \(error.text)")
       }
     }
+    if let text = value("COLOPHON_CONNECTIONS_PER_ADDRESS") {
+      if text.utf8.count <= 7, text.utf8.allSatisfy(\.isDigit), let count = Int(text) {
+        connectionsPerAddress = count
+      } else {
+        faults.append("COLOPHON_CONNECTIONS_PER_ADDRESS must be a whole number from 0 to 9999999")
+      }
+    }
     if let text = value("COLOPHON_CACHE_MB") {
       if text.utf8.count <= 5, text.utf8.allSatisfy(\.isDigit), let size = Int(text) {
         cache = size << 20
@@ -165,6 +176,14 @@ package struct Configuration: Sendable {
       }
     }
     if !faults.isEmpty { throw ConfigurationError(faults: faults) }
+  }
+
+  /// What keeps an address from having too many connections; nil where any number is in order.
+  package var addressBound: AddressBound? {
+    if connectionsPerAddress == 0 { return nil }
+    return AddressBound(connectionsPerAddress) { [proxies] in
+      proxies.isTrusted(NetworkAddress($0))
+    }
   }
 
   /// Throws what keeps a server from its work that other commands do without.

@@ -186,10 +186,12 @@ extension Problem {
       case 417: .expectationFailed
       case 431: .headerFieldsTooLarge
       case 501: .notImplemented
+      case 503: .unavailable
       case 505: .httpVersionNotSupported
       default: .malformedRequest
       }
-    self.init(kind, refusal.detail.asSentence)
+    self.init(
+      kind, refusal.detail.asSentence, fields: kind == .unavailable ? ["Retry-After": "1"] : [:])
   }
 
   init(_ error: JSONError) {

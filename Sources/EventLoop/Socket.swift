@@ -18,6 +18,9 @@ package struct Socket: ~Copyable, Sendable {
     try socket.set(SOL_SOCKET, SO_REUSEADDR, 1)
     if sharingPort { try socket.set(SOL_SOCKET, SO_REUSEPORT, 1) }
     if family == AF_INET6 { try socket.set(Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
+    // Inherited by the connections. Without it the kernel takes megabytes for a peer that does not
+    // read, and all connections of the machine share what it has for that (tcp_mem).
+    try socket.set(Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, 65_536)
     let number = socket.number
     let bound = unsafe address.withSystemForm { unsafe bind(number, $0, $1) }
     if bound != 0 { throw SystemError("bind \(address)") }

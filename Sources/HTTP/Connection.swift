@@ -48,6 +48,8 @@ final class Connection {
   private(set) var isBlocked = false
   /// The worker knows that there is something to be sent at the end of the tick.
   var isNoted = false
+  /// It is one of those that its address may have.
+  var isCounted = false
 
   /// Of the request that is being handled.
   var exchange: Exchange?
@@ -84,6 +86,17 @@ final class Connection {
     var outcome: Result<[UInt8], Refusal>? {
       if let refusal { return .failure(refusal) }
       return isComplete ? .success(content) : nil
+    }
+
+    enum Rest { case nothing, worthReading, unreasonable }
+
+    /// Whether the content that the responder did not read is read and thrown away, to keep the
+    /// connection, or the connection is given up instead.
+    var rest: Rest {
+      if isComplete { return .nothing }
+      if refusal != nil || awaitsContinue { return .unreasonable }
+      if case .length(let length) = framing, length <= 65_536 { return .worthReading }
+      return .unreasonable
     }
   }
 

@@ -65,6 +65,8 @@ package enum Refusal: Error, Equatable, Sendable {
   /// The client stopped sending, or went away, in the middle of the content.
   case incompleteContent
 
+  /// The client's address has as many connections open as it may.
+  case tooManyConnections
   /// The head did not arrive in time.
   case headTimeout
   /// The content did not arrive in time.
@@ -93,6 +95,7 @@ package enum Refusal: Error, Equatable, Sendable {
     case .unsupportedExpectation: 417
     case .headTooLarge, .tooManyFields: 431
     case .unknownMethod, .unsupportedTransferCoding: 501
+    case .tooManyConnections: 503
     case .unsupportedVersion: 505
     default: 400
     }
@@ -144,6 +147,7 @@ package enum Refusal: Error, Equatable, Sendable {
       "the field at byte \(at) of the trailer section may not stand in a trailer"
     case .incompleteHead: "the request ends in the middle of its head"
     case .incompleteContent: "the request ends in the middle of its content"
+    case .tooManyConnections: "this address has too many connections open"
     case .headTimeout: "the head of the request did not arrive in time"
     case .bodyTimeout: "the content of the request did not arrive in time"
     case .bodyTooLarge: "the content is longer than this server accepts"

@@ -11,7 +11,7 @@ package struct Server<App: Responder>: Sendable {
   /// does so already: sharing a port is for the workers of one server.
   package static func start(
     on address: SocketAddress, loops: [EventLoop], limits: RequestLimits = RequestLimits(),
-    timeouts: Timeouts = Timeouts(), responder: (EventLoop) -> App
+    timeouts: Timeouts = Timeouts(), perAddress: AddressBound? = nil, responder: (EventLoop) -> App
   ) async throws(SystemError) -> Server {
     if address.port != 0 { _ = try Socket.listen(on: address, sharingPort: false) }
     var workers: [Worker<App>] = []
@@ -22,7 +22,7 @@ package struct Server<App: Responder>: Sendable {
         bound = try socket.localAddress()
         let worker = Worker(
           listening: socket, responder: responder(loop), limits: limits, timeouts: timeouts,
-          loop: loop)
+          perAddress: perAddress, loop: loop)
         try await worker.start()
         workers.append(worker)
       }

@@ -7,6 +7,7 @@ actor Worker<App: Responder>: LoopBound {
   private let responder: App
   private let limits: RequestLimits
   private let timeouts: Timeouts
+  private let perAddress: AddressBound?
 
   private var listening: Socket?
   private var listeningRegistration: EventLoop.Registration?
@@ -33,12 +34,13 @@ actor Worker<App: Responder>: LoopBound {
 
   init(
     listening: consuming Socket, responder: App, limits: RequestLimits, timeouts: Timeouts,
-    loop: EventLoop
+    perAddress: AddressBound?, loop: EventLoop
   ) {
     self.listening = consume listening
     self.responder = responder
     self.limits = limits
     self.timeouts = timeouts
+    self.perAddress = perAddress
     self.loop = loop
   }
 
@@ -111,6 +113,8 @@ actor Worker<App: Responder>: LoopBound {
         connection.socket.number, for: .readable, token: slot, of: self)
       connections[slot] = connection
       accepted += 1
+      connection.isCounted = perAddress?.enter(peer) ?? false
+      if perAddress != nil, !connection.isCounted { refuse(connection, .tooManyConnections) }
     } catch {
       freeSlots.append(slot)
     }
@@ -122,6 +126,7 @@ actor Worker<App: Responder>: LoopBound {
     if let registration = connection.registration { loop.unregister(registration) }
     connections[connection.slot] = nil
     freeSlots.append(connection.slot)
+    if connection.isCounted { perAddress?.leave(connection.peer) }
     connection.endContent(.incompleteContent)
   }
 
@@ -276,7 +281,7 @@ actor Worker<App: Responder>: LoopBound {
       return
     }
     connection.exchange = nil
-    let rest = restOfContent(exchange)
+    let rest = exchange.rest
     let isLast = connection.inputEnded && !connection.hasInput && !isParsing
     let keepsAlive = exchange.keepsAlive && rest != .unreasonable && !isDraining && !isLast
     write(
@@ -291,17 +296,6 @@ actor Worker<App: Responder>: LoopBound {
       nextRequest(connection)
     }
     proceed(connection)
-  }
-
-  private enum RestOfContent { case nothing, worthReading, unreasonable }
-
-  /// Whether the content that the responder did not read is read and thrown away, to keep the
-  /// connection, or the connection is given up instead.
-  private func restOfContent(_ exchange: Connection.Exchange) -> RestOfContent {
-    if exchange.isComplete { return .nothing }
-    if exchange.refusal != nil || exchange.awaitsContinue { return .unreasonable }
-    if case .length(let length) = exchange.framing, length <= 65_536 { return .worthReading }
-    return .unreasonable
   }
 
   private func nextRequest(_ connection: Connection) {

@@ -64,6 +64,7 @@ enum Help {
       COLOPHON_TRUSTED_PROXIES   addresses and networks that may name a client (none)
       COLOPHON_CLIENT_HEADER     where they do: X-Forwarded-For or Forwarded (X-Forwarded-For)
       COLOPHON_RATE_LIMITS       how much may be asked; off, or as README shows
+      COLOPHON_CONNECTIONS_PER_ADDRESS  open at a time (20000); 0 for any number
       COLOPHON_CACHE_MB          megabytes of answers kept in memory (32); 0 keeps none
       COLOPHON_RUNTIME_ROLE      the role that migrate grants rights to (colophon_runtime)
       COLOPHON_DRAIN_SECONDS     how long the end may take (20)

@@ -29,6 +29,7 @@ struct Service {
     _ configuration: Configuration, databaseURL: String, mail: MailTransport?,
     isAlone: Bool = false, on first: EventLoop
   ) async throws -> Service {
+    DescriptorLimit.raise()
     let loops = try startLoops(besides: first)
     let draining = Draining()
     let requestIDs = RequestIDs(seed: RandomBytes.make(10))
@@ -74,7 +75,9 @@ struct Service {
           pools: pools, draining: draining, inFlight: inFlight, limits: limits,
           caches: allCaches, mails: mailCounts)
       }
-      server = try await Server.start(on: configuration.listen, loops: loops) {
+      server = try await Server.start(
+        on: configuration.listen, loops: loops, perAddress: configuration.addressBound
+      ) {
         apis[ObjectIdentifier($0)]!
       }
     } catch {

@@ -25,6 +25,7 @@ import Testing
     #expect(configuration.rateLimits == RateLimitSettings())
     #expect(configuration.runtimeRole == "colophon_runtime")
     #expect(configuration.drain == .seconds(20))
+    #expect(configuration.connectionsPerAddress == 20_000)
   }
 
   @Test func `takes what is set, and an empty value for none`() throws {
@@ -33,6 +34,7 @@ import Testing
       "COLOPHON_PRIVATE_LISTEN": "0.0.0.0:65535", "COLOPHON_PUBLIC_URL": "https://a.example:8443/",
       "COLOPHON_MAIL_FROM": "News@example.com", "COLOPHON_SENDMAIL": "/opt/mail/sendmail",
       "COLOPHON_RUNTIME_ROLE": "a role", "COLOPHON_DRAIN_SECONDS": "3600", "PATH": "/bin",
+      "COLOPHON_CONNECTIONS_PER_ADDRESS": "0",
       "COLOPHON_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8,2001:db8::/32",
       "COLOPHON_CLIENT_HEADER": "forwarded",
       "COLOPHON_RATE_LIMITS":
@@ -53,6 +55,7 @@ import Testing
     #expect(configuration.sendmail == "/opt/mail/sendmail")
     #expect(configuration.runtimeRole == "a role")
     #expect(configuration.drain == .seconds(3600))
+    #expect(configuration.addressBound == nil)
     let empty = Dictionary(uniqueKeysWithValues: Configuration.variables.map { ($0, "") })
     #expect(try Configuration(empty).databaseURL == nil)
     #expect(try Configuration(["COLOPHON_RATE_LIMITS": "off"]).rateLimits == nil)
@@ -82,6 +85,7 @@ import Testing
     ("COLOPHON_PUBLIC_URL", "a.example"), ("COLOPHON_PUBLIC_URL", "https://a/?x"),
     ("COLOPHON_PUBLIC_URL", "https://a\r\nX: y"), ("COLOPHON_PUBLIC_URL", "https://u@a"),
     ("COLOPHON_PUBLIC_URL", "https:///"),
+    ("COLOPHON_CONNECTIONS_PER_ADDRESS", "-1"), ("COLOPHON_CONNECTIONS_PER_ADDRESS", "10000000"),
     ("COLOPHON_DRAIN_SECONDS", "3601"), ("COLOPHON_DRAIN_SECONDS", "-1"),
     ("COLOPHON_DRAIN_SECONDS", "1.5"), ("COLOPHON_DRAIN_SECONDS", "99999999999999999999"),
     ("COLOPHON_MAIL_FROM", "newsletter"), ("COLOPHON_MAIL_FROM", "News <n@example.com>"),

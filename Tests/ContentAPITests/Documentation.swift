@@ -37,6 +37,7 @@ import Testing
       "COLOPHON_SENDMAIL": configuration.sendmail,
       "COLOPHON_RUNTIME_ROLE": configuration.runtimeRole,
       "COLOPHON_DRAIN_SECONDS": "\(configuration.drain.components.seconds)",
+      "COLOPHON_CONNECTIONS_PER_ADDRESS": "\(configuration.connectionsPerAddress)",
       "COLOPHON_CLIENT_HEADER": TrustedProxies.Header.xForwardedFor.rawValue,
     ]
     let readme = try Repository.lines("README.md")

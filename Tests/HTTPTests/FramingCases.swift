@@ -40,27 +40,28 @@ struct FramingCase: Sendable, CustomTestStringConvertible {
   }
 
   static let all = accepted + refused
+  static let accepted = plain + harmless
   static let refused =
-    requestLines + targets + lines + hosts + lengths + codings + chunks + trailers + limits
+    requestLines + targets + lines + hosts + lengths + codings + chunks + trailers + limits + desync
 
   /// A POST with these field lines and this content.
-  private static func post(_ fields: String, _ content: String = "") -> String {
+  static func post(_ fields: String, _ content: String = "") -> String {
     "POST /v1/posts HTTP/1.1\r\nHost: a\r\n\(fields)\r\n\r\n\(content)"
   }
 
-  private static func chunked(_ content: String) -> String {
+  static func chunked(_ content: String) -> String {
     post("Transfer-Encoding: chunked", content)
   }
 
-  private static func get(_ target: String) -> String {
+  static func get(_ target: String) -> String {
     "GET \(target) HTTP/1.1\r\nHost: a\r\n\r\n"
   }
 
-  private static func get(fields: String) -> String {
+  static func get(fields: String) -> String {
     "GET / HTTP/1.1\r\nHost: a\r\n\(fields)\r\n\r\n"
   }
 
-  private static func get(host: String) -> String {
+  static func get(host: String) -> String {
     "GET / HTTP/1.1\r\nHost: \(host)\r\n\r\n"
   }
 
@@ -70,7 +71,7 @@ struct FramingCase: Sendable, CustomTestStringConvertible {
       .flatMap { $0.offset == 0 ? Array($0.element) : [byte] + $0.element.dropFirst() }
   }
 
-  static let accepted: [FramingCase] = [
+  private static let plain: [FramingCase] = [
     .accepted("a plain GET", get("/")),
     .accepted("one empty line before the request", "\r\n" + get("/")),
     .accepted("an empty Host", get(host: "")),

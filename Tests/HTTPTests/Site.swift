@@ -128,7 +128,7 @@ struct Site {
   /// Opens a site, and closes it behind `body`.
   static func run(
     on address: String = "127.0.0.1:0", timeouts: Timeouts = Timeouts(),
-    _ body: @Sendable @escaping (Site) async throws -> Void
+    perAddress: AddressBound? = nil, _ body: @Sendable @escaping (Site) async throws -> Void
   ) async throws {
     Signals.block([])
     let loop = try EventLoop()
@@ -140,7 +140,7 @@ struct Site {
     let probe = Probe()
     let server = try await Server.start(
       on: #require(SocketAddress(address)), loops: [loop], timeouts: timeouts,
-      responder: { _ in probe })
+      perAddress: perAddress, responder: { _ in probe })
     let site = Site(loop: loop, clients: clients, server: server, probe: probe)
     let outcome = await Task(executorPreference: clients) { try await body(site) }.result
     probe.open()

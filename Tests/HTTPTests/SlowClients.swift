@@ -73,7 +73,8 @@ import Turns
       #expect(await site.reached("/large/50000000"))
       #expect(await site.isDeserted())
       client.readToTheEnd()
-      #expect(client.received.count < 50_000_000)
+      // The kernel has taken little more for it than the client's own buffer holds.
+      #expect(client.received.count < 1_000_000, "\(client.received.count)")
     }
   }
 

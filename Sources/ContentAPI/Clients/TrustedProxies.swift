@@ -87,7 +87,8 @@ package struct TrustedProxies: Sendable, Equatable {
     return client
   }
 
-  private func isTrusted(_ address: NetworkAddress) -> Bool {
+  /// Whether the address is one of the operator's own proxies.
+  package func isTrusted(_ address: NetworkAddress) -> Bool {
     for network in networks where network.contains(address) { return true }
     return false
   }
