@@ -57,6 +57,8 @@ enum Colophon {
         ).run()
       case .migrate:
         return try await Migrate(configuration: try Configuration(environment), loop: loop).run()
+      case .check(let asJSON):
+        return try await Check(asJSON: asJSON, environment: environment, loop: loop).run()
       case .key(let action):
         let configuration = try Configuration(environment)
         return try await Key(action: action, configuration: configuration, loop: loop).run()
