@@ -37,6 +37,11 @@ package struct CrossOrigin: Sendable, Equatable {
     }
   }
 
+  /// The origins one by one, sorted; nil when it is everybody's page or nobody's.
+  package var named: [String]? {
+    if case .these(let list) = origins { list.sorted() } else { nil }
+  }
+
   /// Adds to an answer what lets a page read it; to that of a preflight, what it may send.
   ///
   /// - Parameter route: nil where none was found: what is not there is not there for everybody.

@@ -137,9 +137,26 @@ package enum Schema {
         guard case .server(let error) = error, error.sqlState == "42501" else { throw error }
       }
     }
-    // A grant without the right to grant may be a warning only, so what holds now is asked for.
+    return try await missing(of: grants, connection, to: role).map(\.statement)
+  }
+
+  /// The statements that would give a role what `serve` needs, or take from it what it must not
+  /// have, and have not been run. The schema is there.
+  package static func missingGrants(
+    _ connection: Connection, to role: String
+  ) async throws(PostgresError) -> [String] {
+    let names = try await connection.query(
+      "select quote_ident($1::text), quote_ident(current_database())", [.text(role)])
+    let grants = grants(to: names.text(0, 0) ?? "", database: names.text(0, 1) ?? "")
+    return try await missing(of: grants, connection, to: role).map(\.statement)
+  }
+
+  /// A grant without the right to grant may be a warning only, so what holds now is asked for.
+  private static func missing(
+    of grants: [Grant], _ connection: Connection, to role: String
+  ) async throws(PostgresError) -> [Grant] {
     let held = try await connection.query(
       "select " + grants.map(\.holds).joined(separator: ", "), [.text(role)])
-    return grants.indices.filter { held.boolean(0, $0) != true }.map { grants[$0].statement }
+    return grants.indices.filter { held.boolean(0, $0) != true }.map { grants[$0] }
   }
 }

@@ -52,6 +52,16 @@ package struct Socket: ~Copyable, Sendable {
     }
   }
 
+  /// What getsockopt(2) says of an option that is a number.
+  borrowing func option(_ level: Int32, _ name: Int32) throws(SystemError) -> Int32 {
+    var value: Int32 = 0
+    var size = socklen_t(MemoryLayout<Int32>.size)
+    if unsafe getsockopt(number, level, name, &value, &size) != 0 {
+      throw SystemError("getsockopt")
+    }
+    return value
+  }
+
   /// Where the socket is bound; how a caller learns the port after asking for port 0.
   package borrowing func localAddress() throws(SystemError) -> SocketAddress {
     var storage = sockaddr_storage()

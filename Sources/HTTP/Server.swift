@@ -14,11 +14,21 @@ package struct Server<App: Responder>: Sendable {
     timeouts: Timeouts = Timeouts(), perAddress: AddressBound? = nil, responder: (EventLoop) -> App
   ) async throws(SystemError) -> Server {
     if address.port != 0 { _ = try Socket.listen(on: address, sharingPort: false) }
+    return try await start(on: address, loops, limits, timeouts, perAddress, responder) {
+      (address) throws(SystemError) in try Socket.listen(on: address, sharingPort: true)
+    }
+  }
+
+  private static func start(
+    on address: SocketAddress, _ loops: [EventLoop], _ limits: RequestLimits, _ timeouts: Timeouts,
+    _ perAddress: AddressBound?, _ responder: (EventLoop) -> App,
+    listen: (SocketAddress) throws(SystemError) -> Socket
+  ) async throws(SystemError) -> Server {
     var workers: [Worker<App>] = []
     var bound = address
     do throws(SystemError) {
       for loop in loops {
-        let socket = try Socket.listen(on: bound, sharingPort: true)
+        let socket = try listen(bound)
         bound = try socket.localAddress()
         let worker = Worker(
           listening: socket, responder: responder(loop), limits: limits, timeouts: timeouts,
@@ -31,6 +41,17 @@ package struct Server<App: Responder>: Sendable {
       throw error
     }
     return Server(address: bound, workers: workers)
+  }
+
+  /// The same on a socket that listens already. The workers share it, and it goes on listening
+  /// when this server has ended: who connects then waits for the next one.
+  package static func start(
+    on listener: PassedListener, loops: [EventLoop], limits: RequestLimits = RequestLimits(),
+    timeouts: Timeouts = Timeouts(), perAddress: AddressBound? = nil, responder: (EventLoop) -> App
+  ) async throws(SystemError) -> Server {
+    try await start(on: listener.address, loops, limits, timeouts, perAddress, responder) {
+      (_) throws(SystemError) in try listener.socket()
+    }
   }
 
   /// Ends in order. Every answer says `Connection: close` from now on. New connections are still

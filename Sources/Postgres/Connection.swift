@@ -71,6 +71,9 @@ package actor Connection: LoopBound {
   /// The process identifier of the server's side, as `pg_stat_activity` has it; 0 once closed.
   package var backend: Int { session?.processIdentifier ?? 0 }
 
+  /// Whether what is said on it is encrypted.
+  package var usesTLS: Bool { session?.usesTLS ?? false }
+
   private func perform(
     _ command: Session.Command, _ deadline: MonotonicInstant
   ) async throws(PostgresError) -> [Rows] {

@@ -61,7 +61,7 @@ struct ConnectionParameters: Sendable {
     }
   }
 
-  private static func parse(_ conninfo: String) throws(PostgresError) -> [String: String] {
+  static func parse(_ conninfo: String) throws(PostgresError) -> [String: String] {
     if conninfo.utf8.contains(0) { throw .invalidParameter }
     var message: UnsafeMutablePointer<CChar>?
     guard let options = unsafe PQconninfoParse(conninfo, &message) else {
@@ -76,7 +76,7 @@ struct ConnectionParameters: Sendable {
 
   /// What environment variables say, such as PGHOST. libpq's built-in defaults are left out, so
   /// that ours can take their place.
-  private static func environmentDefaults() -> [String: String] {
+  static func environmentDefaults() -> [String: String] {
     guard let options = unsafe PQconndefaults() else { return [:] }
     defer { unsafe PQconninfoFree(options) }
     return unsafe collect(options) { option in

@@ -22,6 +22,9 @@ package struct PoolSettings: Sendable {
   /// How long after its deadline an unanswered read may stay before its connection is given up.
   package var grace = Duration.seconds(1)
 
+  /// How many connections it may have at once.
+  package var connections: Int { readConnections + queryConnections + writeConnections }
+
   package init() { session.targetSessionAttributes = "read-write" }
 }
 

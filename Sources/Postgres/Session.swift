@@ -113,6 +113,8 @@ final class Session {
   /// Nothing is outstanding and no transaction is open.
   var isIdle: Bool { expected.isEmpty && !needsSync && (libpq?.isIdle ?? false) }
 
+  var usesTLS: Bool { libpq?.usesTLS ?? false }
+
   /// Of the server's process, for tests and logs.
   var processIdentifier: Int { libpq?.processIdentifier ?? 0 }
 

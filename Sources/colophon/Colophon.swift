@@ -17,12 +17,15 @@ enum Colophon {
       let command = try Command(arguments: Array(CommandLine.arguments.dropFirst()))
       // Before any other thread exists, so that every one of them inherits the mask.
       Signals.block(command.serves ? signals : [])
-      let environment = Environment.variables()
+      let environment = try Credentials.added(to: Environment.variables())
       let loop = try EventLoop()
       status = loop.run { await run(command, environment: environment, loop: loop) }
     } catch let usage as UsageError {
       Terminal.note("colophon: \(usage.message)\nTry: colophon --help")
       status = .usage
+    } catch let failure as Failure {
+      Terminal.note("colophon: \(failure.message)")
+      status = .failed
     } catch {
       Terminal.note("colophon: \(error)")
       status = .failed
@@ -48,9 +51,14 @@ enum Colophon {
         let configuration = try Configuration(environment)
         return try await Dev(options: options, configuration: configuration, loop: loop).run()
       case .serve:
-        return try await Serve(configuration: try Configuration(environment), loop: loop).run()
+        return try await Serve(
+          configuration: try Configuration(environment), supervisor: Supervisor(environment),
+          loop: loop
+        ).run()
       case .migrate:
         return try await Migrate(configuration: try Configuration(environment), loop: loop).run()
+      case .check(let asJSON):
+        return try await Check(asJSON: asJSON, environment: environment, loop: loop).run()
       case .key(let action):
         let configuration = try Configuration(environment)
         return try await Key(action: action, configuration: configuration, loop: loop).run()

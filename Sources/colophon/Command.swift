@@ -7,6 +7,7 @@ enum Command: Equatable {
   case dev(DevOptions)
   case serve
   case migrate
+  case check(json: Bool)
   case key(KeyAction)
   case mail(MailAction)
   case importing(paths: [String], dryRun: Bool)
@@ -35,16 +36,16 @@ enum Command: Equatable {
   var serves: Bool {
     switch self {
     case .dev, .serve: true
-    case .help, .version, .migrate, .key, .mail, .importing, .exporting: false
+    case .help, .version, .migrate, .check, .key, .mail, .importing, .exporting: false
     }
   }
 
-  static let names = ["dev", "serve", "migrate", "import", "export", "key", "mail"]
+  static let names = ["dev", "serve", "migrate", "check", "import", "export", "key", "mail"]
 
   init(arguments: [String]) throws(UsageError) {
     var rest = Arguments(arguments)
     guard let name = rest.next() else {
-      throw UsageError("say what to do: dev, serve, migrate, import, export, key or mail")
+      throw UsageError("say what to do: dev, serve, migrate, check, import, export, key or mail")
     }
     if rest.asksForHelp, Self.names.contains(name) {
       self = .help(topic: name)
@@ -62,6 +63,12 @@ enum Command: Equatable {
     case "dev": self = .dev(try Self.dev(&rest))
     case "serve": self = .serve
     case "migrate": self = .migrate
+    case "check":
+      let option = rest.next()
+      guard option == nil || option == "--json" else {
+        throw UsageError("check has no option \(option ?? "")")
+      }
+      self = .check(json: option != nil)
     case "key": self = .key(try Self.key(&rest))
     case "mail": self = .mail(try Self.mail(&rest))
     case "import": self = try Self.importing(&rest)

@@ -7,6 +7,7 @@ enum Help {
     case "dev": dev
     case "serve": serve
     case "migrate": migrate
+    case "check": check
     case "key": key
     case "mail": mail
     case "import": importing
@@ -23,6 +24,7 @@ enum Help {
       dev        try it: a private PostgreSQL, sample posts and a key, on 127.0.0.1:8080
       serve      serve the database that DATABASE_URL names
       migrate    bring that database to this version, or make it
+      check      look at configuration and database, and say what is wrong
       import     take Markdown files in as posts
       export     write every post to a folder, as a Markdown file
       key        create, list, rotate and revoke API keys
@@ -51,6 +53,8 @@ enum Help {
 
     Serves the database that DATABASE_URL names, which `colophon migrate` must have made. SIGTERM ends
     it in order: readiness fails, requests under way are answered; a second one ends it at once.
+    Under systemd it serves the sockets that it is given, tells when it is ready and that it lives,
+    and takes any of these variables from a credential of that name.
 
       DATABASE_URL               libpq URI or keywords; several hosts for failover (required)
       COLOPHON_LISTEN            address and port (127.0.0.1:8080)
@@ -76,6 +80,16 @@ enum Help {
     Makes the database that DATABASE_URL names, or brings it from any earlier version to this one.
     Several may run at once: one works, the others find it done. Then grants COLOPHON_RUNTIME_ROLE
     (colophon_runtime) what `serve` needs; statements that it may not run itself it prints.
+    """
+
+  private static let check = """
+    Usage: colophon check [--json]
+
+    Looks at the configuration and at the database that DATABASE_URL names, as `serve` would use them,
+    and changes nothing. A line for each thing: ok, note (it works, perhaps not as meant) or wrong,
+    and how to mend it. Run it with the environment and as the user that `serve` has.
+
+    Exit status: 0 nothing is wrong, 1 something is, 2 not understood.
     """
 
   private static let key = """

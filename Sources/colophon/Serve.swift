@@ -5,10 +5,12 @@ import Postgres
 /// `colophon serve`.
 struct Serve {
   let configuration: Configuration
+  let supervisor: Supervisor
   let loop: EventLoop
 
   func run() async throws -> Colophon.Status {
     try configuration.checkServing()
+    let given = try GivenListeners(try supervisor.listeners())
     let ending = try await Ending.start(on: loop)
     await (try await Database.openMade(configuration.databaseURL, on: loop)).close()
     var mail: MailTransport?
@@ -24,9 +26,13 @@ struct Serve {
         "colophon: without COLOPHON_MAIL_FROM no mail leaves; who signs up waits for it")
     }
     let service = try await Service.start(
-      configuration, databaseURL: configuration.databaseURL ?? "", mail: mail, on: loop)
+      configuration, databaseURL: configuration.databaseURL ?? "", mail: mail, given: given,
+      on: loop)
     service.announce()
+    let supervision = Supervision(of: service, by: supervisor, on: loop)
+    Task.immediate(executorPreference: loop) { await supervision.run() }
     _ = await ending.wait()
+    await supervision.ends(within: configuration.drain)
     Terminal.tryNote("Ending: requests under way are answered first.")
     await service.drain(within: configuration.drain)
     return .done

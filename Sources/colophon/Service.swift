@@ -24,10 +24,12 @@ struct Service {
   /// Starts everything; returns when requests are answered and the database answers too. `first` is
   /// the loop of the calling thread. Without a way for mail to leave by, it waits.
   ///
-  /// - Parameter isAlone: no other process serves the same database.
+  /// - Parameters:
+  ///   - isAlone: no other process serves the same database.
+  ///   - given: sockets to be served instead of the configured addresses.
   static func start(
     _ configuration: Configuration, databaseURL: String, mail: MailTransport?,
-    isAlone: Bool = false, on first: EventLoop
+    isAlone: Bool = false, given: GivenListeners = GivenListeners(), on first: EventLoop
   ) async throws -> Service {
     DescriptorLimit.raise()
     let loops = try startLoops(besides: first)
@@ -68,15 +70,16 @@ struct Service {
     let privateServer: Server<PrivateAPI>
     let server: Server<ContentAPI>
     do {
-      privateServer = try await Server.start(
-        on: configuration.privateListen, loops: [loops[0]]
+      privateServer = try await Self.server(
+        on: configuration.privateListen, given.privately, loops: [loops[0]]
       ) { _ in
         PrivateAPI(
           pools: pools, draining: draining, inFlight: inFlight, limits: limits,
           caches: allCaches, mails: mailCounts)
       }
-      server = try await Server.start(
-        on: configuration.listen, loops: loops, perAddress: configuration.addressBound
+      server = try await Self.server(
+        on: configuration.listen, given.publicly, loops: loops,
+        perAddress: configuration.addressBound
       ) {
         apis[ObjectIdentifier($0)]!
       }
@@ -118,6 +121,18 @@ struct Service {
     return service
   }
 
+  private static func server<App: Responder>(
+    on address: SocketAddress, _ given: PassedListener?, loops: [EventLoop],
+    perAddress: AddressBound? = nil, responder: (EventLoop) -> App
+  ) async throws(SystemError) -> Server<App> {
+    if let given {
+      return try await Server.start(
+        on: given, loops: loops, perAddress: perAddress, responder: responder)
+    }
+    return try await Server.start(
+      on: address, loops: loops, perAddress: perAddress, responder: responder)
+  }
+
   /// Loops for all processors but the one of the calling thread, which has its own.
   private static func startLoops(besides first: EventLoop) throws -> [EventLoop] {
     var loops = [first]
@@ -133,12 +148,18 @@ struct Service {
   private func isReady(within patience: Duration) async -> Bool {
     let deadline = MonotonicInstant.now() + patience
     while MonotonicInstant.now() < deadline {
-      var ready = limits.isReady
-      for pool in pools { if case .unavailable = await pool.readiness { ready = false } }
-      if ready { return true }
+      if await isReady() { return true }
       await loop.sleep(for: .milliseconds(5))
     }
     return false
+  }
+
+  /// Whether the database can be used. Every loop is asked, so that an answer means that all of them
+  /// turn.
+  func isReady() async -> Bool {
+    var isReady = limits.isReady
+    for pool in pools { if case .unavailable = await pool.readiness { isReady = false } }
+    return isReady
   }
 
   /// The two lines that tell where it is.

@@ -12,7 +12,9 @@ extension TheProgram {
         for arguments in [["--help"], ["-h"], ["help"]] {
           let help = try await stage.run(arguments)
           #expect(help.exit == .status(0))
-          for command in ["dev", "serve", "migrate", "import", "export", "key", "mail"] {
+          for command in [
+            "dev", "serve", "migrate", "check", "import", "export", "key", "mail",
+          ] {
             #expect(help.output.contains("\n  \(command) "), "\(arguments)")
           }
           #expect(help.errors == "")
@@ -25,7 +27,7 @@ extension TheProgram {
             #expect(help.output.contains(variable), "\(arguments)")
           }
         }
-        for command in ["dev", "migrate", "import", "export", "key", "mail"] {
+        for command in ["dev", "migrate", "check", "import", "export", "key", "mail"] {
           let help = try await stage.run(["help", command])
           #expect(help.exit == .status(0))
           #expect(help.output.contains("Usage: colophon \(command)"))
@@ -39,7 +41,8 @@ extension TheProgram {
 
     @Test(arguments: [
       [], ["server"], ["--hlep"], ["help", "server"], ["serve", "now"], ["serve", "--port", "1"],
-      ["migrate", "--dry-run"], ["dev", "--port"], ["dev", "--port", "65536"],
+      ["migrate", "--dry-run"], ["check", "--xml"], ["check", "--json", "now"], ["dev", "--port"],
+      ["dev", "--port", "65536"],
       ["dev", "--port", "-1"], ["dev", "--port", "+1"], ["dev", "--prot", "1"], ["dev", "here"],
       ["dev", "--data", ""], ["key"], ["key", "show"], ["key", "create"],
       ["key", "create", "--scope", "posts:write"], ["key", "create", "laptop"],

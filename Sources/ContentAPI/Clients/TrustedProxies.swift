@@ -30,6 +30,13 @@ package struct TrustedProxies: Sendable, Equatable {
     self.header = header
   }
 
+  /// Whether a network in it is a whole address family.
+  package var trustsEverybody: Bool {
+    networks.contains { network in
+      ["0.0.0.0/0", "::/0"].contains { (try? NetworkPrefix($0)) == network }
+    }
+  }
+
   /// What is wrong with a list of networks, as a clause that follows the variable's name.
   package struct Fault: Error, Sendable, Equatable {
     package let text: String
