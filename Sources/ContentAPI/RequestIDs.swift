@@ -24,8 +24,9 @@ package final class RequestIDs: Sendable {
     return text
   }
 
-  /// Adds the field line that names the request, without an allocation.
-  func appendField(for head: RequestHead, to output: inout [UInt8]) {
+  /// Adds the field line that names the request, without an allocation; where in it the name stands.
+  func appendField(for head: RequestHead, to output: inout [UInt8]) -> Range<Int> {
+    let start = output.count + "X-Request-Id: ".utf8.count
     output.append(contentsOf: "X-Request-Id: ".utf8)
     var isNamed = false
     if case .line(let index) = head.place(of: "x-request-id") {
@@ -44,6 +45,7 @@ package final class RequestIDs: Sendable {
       }
     }
     output.append(contentsOf: "\r\n".utf8)
+    return start..<output.count - 2
   }
 
   private static func isSane(_ name: Span<UInt8>) -> Bool {

@@ -32,6 +32,8 @@ package struct Route: Sendable {
   /// then a key names nothing, and the same request again is a new one.
   let keepsAnswers: Bool
   let handler: Handler
+  /// For logs and metrics.
+  package private(set) var number = RouteNumber.options
   private let segments: [String]
 
   /// Whom a route answers.
@@ -112,6 +114,15 @@ package struct Route: Sendable {
     return isSearch ? .search : cost
   }
 
+  /// Routes that know their places.
+  static func numbered(_ routes: [Route]) -> [Route] {
+    routes.indices.map { index in
+      var route = routes[index]
+      route.number = .route(index)
+      return route
+    }
+  }
+
   /// The values of the template's variables, nil when the path is another.
   func match(_ path: [String]) -> [String]? {
     guard path.count == segments.count else { return nil }
@@ -135,6 +146,7 @@ struct RouteCall: Sendable {
   let variables: [String]
   let caller: Caller
   let content = ReadContent()
+  let trail: RequestTrail
   /// The request's id.
   let instance: String
   /// Of a write.

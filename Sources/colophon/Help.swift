@@ -66,6 +66,7 @@ enum Help {
       COLOPHON_RATE_LIMITS       how much may be asked; off, or as README shows
       COLOPHON_CACHE_MB          megabytes of answers kept in memory (32); 0 keeps none
       COLOPHON_RUNTIME_ROLE      the role that migrate grants rights to (colophon_runtime)
+      COLOPHON_LOG_LEVEL         error, warning, notice, info or debug (info)
       COLOPHON_DRAIN_SECONDS     how long the end may take (20)
     """
 
