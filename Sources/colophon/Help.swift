@@ -9,6 +9,7 @@ enum Help {
     case "migrate": migrate
     case "key": key
     case "mail": mail
+    case "top": top
     case "import": importing
     case "export": exporting
     default: overview
@@ -27,6 +28,7 @@ enum Help {
       export     write every post to a folder, as a Markdown file
       key        create, list, rotate and revoke API keys
       mail       list mails that have not left, and send dead ones again
+      top        watch a server: rates, latency, cache, database, limits, mail
 
       help COMMAND, COMMAND --help    what a command takes
       --version                       which version this is
@@ -101,6 +103,19 @@ enum Help {
     over has failed \(MailBackoff.attempts) times within a day. `retry` puts dead ones back, with as many attempts
     before them; they keep their Message-ID. How the last attempt failed stands at the end of a
     line; what sendmail said is in the log of `serve`.
+    """
+
+  private static let top = """
+    Usage: colophon top [ADDRESS]
+
+    Shows what one server does, once a second, from the metrics of its private listener: the one of
+    COLOPHON_PRIVATE_LISTEN (127.0.0.1:9090), or that at ADDRESS, such as 10.0.0.5:9090. While the server
+    is down it says so and goes on trying. q or Ctrl-C ends it.
+
+    Rates and percentiles are those of the last second; percentiles are as exact as the buckets of the
+    histograms. When standard output is no terminal, it measures for a second, prints that and ends.
+
+    Exit status: 0 done, 1 no answer (only when standard output is no terminal), 2 not understood.
     """
 
   private static let importing = """

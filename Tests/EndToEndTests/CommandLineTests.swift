@@ -12,7 +12,7 @@ extension TheProgram {
         for arguments in [["--help"], ["-h"], ["help"]] {
           let help = try await stage.run(arguments)
           #expect(help.exit == .status(0))
-          for command in ["dev", "serve", "migrate", "import", "export", "key", "mail"] {
+          for command in ["dev", "serve", "migrate", "import", "export", "key", "mail", "top"] {
             #expect(help.output.contains("\n  \(command) "), "\(arguments)")
           }
           #expect(help.errors == "")
@@ -25,7 +25,7 @@ extension TheProgram {
             #expect(help.output.contains(variable), "\(arguments)")
           }
         }
-        for command in ["dev", "migrate", "import", "export", "key", "mail"] {
+        for command in ["dev", "migrate", "import", "export", "key", "mail", "top"] {
           let help = try await stage.run(["help", command])
           #expect(help.exit == .status(0))
           #expect(help.output.contains("Usage: colophon \(command)"))
@@ -50,7 +50,8 @@ extension TheProgram {
       ["mail"], ["mail", "show"], ["mail", "list", "--dead"], ["mail", "list", "all"],
       ["mail", "retry"], ["mail", "retry", ""], ["mail", "retry", "--none"],
       ["mail", "retry", "--all", "one"], ["key", "rotate"], ["key", "revoke"],
-      ["key", "revoke", "one", "two"], ["import"], ["import", "--dry-run"],
+      ["key", "revoke", "one", "two"], ["top", "localhost"], ["top", "127.0.0.1:0"],
+      ["top", "127.0.0.1:1", "now"], ["import"], ["import", "--dry-run"],
       ["import", "--force", "a.md"], ["import", "-", "a.md"], ["import", "a.md", ""], ["export"],
       ["export", ""], ["export", "--all"], ["export", "one", "two"],
     ])
