@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -22,6 +23,16 @@ int accept4(int descriptor, struct sockaddr *address, socklen_t *length, int fla
 int pipe2(int descriptors[2], int flags);
 int memfd_create(const char *name, unsigned int flags);
 int close_range(unsigned int first, unsigned int last, int flags);
+
+/// The size of the terminal behind a descriptor; -1 when there is none. ioctl has any number of
+/// arguments, which Swift does not call.
+static inline int colophon_window_size(int descriptor, unsigned short *rows, unsigned short *columns) {
+  struct winsize size;
+  if (ioctl(descriptor, TIOCGWINSZ, &size) != 0) return -1;
+  *rows = size.ws_row;
+  *columns = size.ws_col;
+  return 0;
+}
 
 /// What a child gets instead of what its parent has. A user of -1 keeps the parent's.
 struct colophon_child {

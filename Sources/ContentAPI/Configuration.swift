@@ -33,6 +33,8 @@ package struct Configuration: Sendable {
   package var cache = 32 << 20
   /// The database role that `migrate` grants to.
   package var runtimeRole = "colophon_runtime"
+  /// What the log leaves out.
+  package var logLevel = LogLevel.info
   /// How long requests under way may take to finish.
   package var drain = Duration.seconds(20)
 
@@ -42,8 +44,7 @@ package struct Configuration: Sendable {
     "COLOPHON_POST_PAGE", "COLOPHON_CORS_ORIGINS", "COLOPHON_SIGNUP_PAGE", "COLOPHON_MAIL_FROM",
     "COLOPHON_SENDMAIL", "COLOPHON_TRUSTED_PROXIES", "COLOPHON_CLIENT_HEADER",
     "COLOPHON_RATE_LIMITS", "COLOPHON_CONNECTIONS_PER_ADDRESS", "COLOPHON_CACHE_MB",
-    "COLOPHON_RUNTIME_ROLE",
-    "COLOPHON_DRAIN_SECONDS",
+    "COLOPHON_RUNTIME_ROLE", "COLOPHON_LOG_LEVEL", "COLOPHON_DRAIN_SECONDS",
   ]
 
   /// Reads the variables. Throws every fault at once: unknown `COLOPHON_` names, and values that
@@ -164,6 +165,14 @@ package struct Configuration: Sendable {
         runtimeRole = text
       } else {
         faults.append("COLOPHON_RUNTIME_ROLE must be the name of a PostgreSQL role")
+      }
+    }
+    if let text = value("COLOPHON_LOG_LEVEL") {
+      if let level = LogLevel(text) {
+        logLevel = level
+      } else {
+        let names = LogLevel.allCases.map(\.name).joined(separator: ", ")
+        faults.append("COLOPHON_LOG_LEVEL must be one of \(names)")
       }
     }
     if let text = value("COLOPHON_DRAIN_SECONDS") {

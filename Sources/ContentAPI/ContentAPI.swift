@@ -28,7 +28,7 @@ package final class ContentAPI: Responder {
   private let waitingRoom: WaitingRoom
   private let fingerprints: Fingerprints
   private let cache: ResponseCache?
-  private let log: @Sendable (LogEvent) -> Void
+  private let observer: Observer
 
   /// - Parameters:
   ///   - publicURL: put before paths in `Location` and `Link`; empty makes them relative.
@@ -36,6 +36,7 @@ package final class ContentAPI: Responder {
   ///   - signUpPage: where a plain sign-up form leads; nil for a page of this service.
   ///   - postPage: where the web site shows a post; nil where the profile's address has to do.
   ///   - cache: of the same loop; nil keeps nothing.
+  ///   - observer: of the same loop.
   ///   - clock: what the limits and the trust in keys go by; the loop's without one.
   package init(
     pool: Pool, publicURL: String, crossOrigin: CrossOrigin = .everyone,
@@ -43,8 +44,7 @@ package final class ContentAPI: Responder {
     knownKeys: KnownKeys = KnownKeys(), inFlight: KeysInFlight = KeysInFlight(),
     fingerprints: Fingerprints = .standard, signUpPage: String? = nil,
     postPage: PostPage? = nil, cache: ResponseCache? = nil,
-    clock: (@Sendable () -> MonotonicInstant)? = nil,
-    log: @Sendable @escaping (LogEvent) -> Void
+    clock: (@Sendable () -> MonotonicInstant)? = nil, observer: Observer = Observer()
   ) {
     posts = Posts(pool: pool, publicURL: publicURL)
     tags = Tags(pool: pool, publicURL: publicURL)
@@ -66,7 +66,7 @@ package final class ContentAPI: Responder {
     self.crossOrigin = crossOrigin
     self.requestIDs = requestIDs
     self.cache = cache
-    self.log = log
+    self.observer = observer
   }
 
   /// Every statement that the pool must prepare.
@@ -79,7 +79,12 @@ package final class ContentAPI: Responder {
 
   /// The straight line that every request takes.
   package func respond(to request: Request) async -> Response {
+    let start = MonotonicInstant.now()
+    observer.meters.begin()
+    let trail = RequestTrail(observer.meters)
     let id = requestIDs.id(of: request.head)
+    var caller = Caller.anonymous
+    var problem: Problem?
     var response: Response
     var matched: Route?
     var charge: ClientLimits.Charge?
@@ -90,7 +95,7 @@ package final class ContentAPI: Responder {
     do {
       let found = Result { try match(request.head) }
       matched = try? found.get().0
-      let caller = try await admit(request, to: matched, charge: &charge)
+      caller = try await admit(request, to: matched, charge: &charge, trail)
       let (route, variables) = try found.get()
       try Self.authorize(caller, for: route)
       mayChangeContent = route.changesContent
@@ -99,7 +104,8 @@ package final class ContentAPI: Responder {
       // What writes nothing needs no name, nor does what may not be kept.
       let isRehearsal = request.head.isRehearsal
       let call = RouteCall(
-        request: request, route: route, variables: variables, caller: caller, instance: id,
+        request: request, route: route, variables: variables, caller: caller, trail: trail,
+        instance: id,
         key: route.keepsAnswers && !isRehearsal ? name : nil, isRehearsal: isRehearsal,
         inFlight: inFlight, waitingRoom: waitingRoom, fingerprints: fingerprints)
       switch try await reply(to: call) {
@@ -107,10 +113,15 @@ package final class ContentAPI: Responder {
       case .response(let answer): response = answer
       }
     } catch {
-      let problem = Problem(any: error)
-      isShed = problem.kind == .unavailable
-      if problem.kind == .internalError { log(.internalError(request: id, "\(error)")) }
-      response = problem.response(instance: id)
+      let answer = Problem(any: error)
+      problem = answer
+      isShed = answer.kind == .unavailable
+      if let postgres = error as? PostgresError {
+        trail.cause = postgres.cause
+      } else if trail.cause == nil {
+        trail.cause = "\(error)"
+      }
+      response = answer.response(instance: id)
     }
     // Before anybody hears of the write. One whose outcome is unknown is found by asking.
     if mayChangeContent, response.status < 500 { cache?.position.move() }
@@ -121,7 +132,33 @@ package final class ContentAPI: Responder {
     }
     response.fields.append("X-Request-Id", FieldValue(id))
     response.fields.append("X-Content-Type-Options", "nosniff")
+    observe(request.head, id, caller, matched, problem, trail, since: start, &response)
     return response
+  }
+
+  /// Tells the log, the metrics, and whoever has a key, what it took.
+  private func observe(
+    _ head: RequestHead, _ id: String, _ caller: Caller, _ route: Route?, _ problem: Problem?,
+    _ trail: RequestTrail, since start: MonotonicInstant, _ response: inout Response
+  ) {
+    let hasKey = head.place(of: "authorization") != .absent
+    var answered = AnsweredRequest(
+      id: Array(id.utf8)[...], trace: observer.traces.context(of: head),
+      client: !caller.isAnonymous ? .key : hasKey ? .credential : .address, method: head.method,
+      route: route?.number ?? .unknown, status: response.status,
+      bytes: head.method == .head ? 0 : response.body.count,
+      total: (.now() - start).wholeNanoseconds)
+    answered.database = trail.databaseTime
+    answered.cache = trail.cache
+    answered.key = trail.key
+    answered.problem = problem?.kind
+    if response.status >= 500 { answered.cause = trail.cause.map(Redaction.cleaned) }
+    if !caller.isAnonymous,
+      response.fields.first(of: "Cache-Control")?.text.hasSuffix("no-store") == true
+    {
+      response.fields.append("Server-Timing", FieldValue(answered.serverTiming))
+    }
+    observer.note(.answered(answered))
   }
 
   /// What the handler has, or the cache for it: of a public read by nobody in particular, which asks
@@ -147,22 +184,42 @@ package final class ContentAPI: Responder {
     guard let cache, head.method == .get || head.method == .head,
       head.place(of: "authorization") == .absent, crossOrigin.isSameForAll(head)
     else { return nil }
-    return cache.promptAnswer(
+    let start = MonotonicInstant.now()
+    var name = 0..<0
+    let found = cache.promptAnswer(
       to: head, now: clock(),
       admit: { quarters in
         let client = Client.address(limits.address(of: head, from: peer))
         return limits.admits(client, quarters: quarters, at: clock)
       },
-      name: { requestIDs.appendField(for: head, to: &$0) })
+      name: { name = requestIDs.appendField(for: head, to: &$0) })
+    guard let found else { return nil }
+    let sendsContent = found.answer.status == 200 && head.method == .get
+    observer.meters.begin()
+    var answered = AnsweredRequest(
+      id: found.answer.ownFields[name], trace: observer.traces.context(of: head),
+      client: .address, method: head.method, route: found.route, status: found.answer.status,
+      bytes: sendsContent ? found.answer.body.count : 0,
+      total: (.now() - start).wholeNanoseconds)
+    answered.cache = found.outcome
+    observer.note(.answered(answered))
+    return found.answer
   }
 
   /// The problem for a request that was refused before it could be matched.
   package func response(to refusal: Refusal) -> Response {
     let id = requestIDs.make()
-    var response = Problem(refusal).response(instance: id)
+    let problem = Problem(refusal)
+    var response = problem.response(instance: id)
     crossOrigin.openRefusal(&response)
     response.fields.append("X-Request-Id", FieldValue(id))
     response.fields.append("X-Content-Type-Options", "nosniff")
+    observer.meters.begin()
+    var answered = AnsweredRequest(
+      id: Array(id.utf8)[...], trace: observer.traces.make(), client: .address, method: nil,
+      route: .unread, status: response.status, bytes: response.body.count, total: 0)
+    answered.problem = problem.kind
+    observer.note(.answered(answered))
     return response
   }
 
@@ -170,7 +227,8 @@ package final class ContentAPI: Responder {
   /// for a key that is not good, which costs quota of another kind: of the address, not of whomever
   /// the key is said to be of. A key is looked up only where there is something to be called.
   private func admit(
-    _ request: Request, to route: Route?, charge: inout ClientLimits.Charge?
+    _ request: Request, to route: Route?, charge: inout ClientLimits.Charge?,
+    _ trail: RequestTrail
   ) async throws -> Caller {
     let cost = (route?.cost(of: request.head) ?? .item).rawValue
     switch keys.credential(of: request.head) {
@@ -182,7 +240,7 @@ package final class ContentAPI: Responder {
       charge = try limits.admit(.credential(address), cost: ClientLimits.badKey, at: clock)
       throw Problem.unauthorized
     case .unverified(let key) where route != nil:
-      switch try await keys.verify(key, from: limits.address(of: request), limits) {
+      switch try await keys.verify(key, from: limits.address(of: request), limits, trail) {
       case .good(let principal):
         charge = try limits.admit(.account(principal), cost: cost, at: clock)
         return .principal(principal)
@@ -318,13 +376,4 @@ extension Route {
     case .get, .head, .delete, .options, .trace, .connect, .query: return nil
     }
   }
-}
-
-/// What the API tells whoever keeps it running.
-package enum LogEvent: Sendable {
-  /// A fault of ours; the text is for the log alone.
-  case internalError(request: String, String)
-  /// With so many replicas a client may find more than a second burst: the name of a policy and its
-  /// class.
-  case looseLimit(String, replicas: Int)
 }

@@ -26,8 +26,9 @@ package final class RequestIDs: Sendable {
     return text
   }
 
-  /// Adds the field line that names the request, without an allocation.
-  func appendField(for head: RequestHead, to output: inout [UInt8]) {
+  /// Adds the field line that names the request, without an allocation; where in it the name stands.
+  func appendField(for head: RequestHead, to output: inout [UInt8]) -> Range<Int> {
+    let start = output.count + "X-Request-Id: ".utf8.count
     output.append(contentsOf: "X-Request-Id: ".utf8)
     var isNamed = false
     if case .line(let index) = head.place(of: "x-request-id") {
@@ -39,6 +40,7 @@ package final class RequestIDs: Sendable {
     }
     if !isNamed { append(to: &output) }
     output.append(contentsOf: "\r\n".utf8)
+    return start..<output.count - 2
   }
 
   /// Appends the next name of ours.

@@ -35,6 +35,8 @@ package final class Route: Sendable {
   let handler: Handler
   /// The media types that it answers in, the one for who does not mind first.
   let offers: [MediaType]
+  /// For logs and metrics.
+  package let number: RouteNumber
   private let segments: [String]
 
   /// Whom a route answers.
@@ -79,6 +81,7 @@ package final class Route: Sendable {
     self.cost = cost ?? ([.get, .options].contains(method) ? .item : .write)
     self.keepsAnswers = keepsAnswers
     self.handler = handler
+    number = .options
     offers = (writes.map { [$0] } ?? []) + alternatives
     segments = template.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
       .map(String.init)
@@ -113,6 +116,28 @@ package final class Route: Sendable {
     return isSearch ? .search : cost
   }
 
+  /// Routes that know their places.
+  static func numbered(_ routes: [Route]) -> [Route] {
+    routes.indices.map { Route(routes[$0], number: .route($0)) }
+  }
+
+  private init(_ route: Route, number: RouteNumber) {
+    method = route.method
+    template = route.template
+    parameters = route.parameters
+    access = route.access
+    reads = route.reads
+    readsNothing = route.readsNothing
+    writes = route.writes
+    alternatives = route.alternatives
+    cost = route.cost
+    keepsAnswers = route.keepsAnswers
+    handler = route.handler
+    offers = route.offers
+    segments = route.segments
+    self.number = number
+  }
+
   /// The values of the template's variables, nil when the path is another.
   func match(_ path: [String]) -> [String]? {
     guard path.count == segments.count else { return nil }
@@ -136,6 +161,7 @@ struct RouteCall: Sendable {
   let variables: [String]
   let caller: Caller
   let content = ReadContent()
+  let trail: RequestTrail
   /// The request's id.
   let instance: String
   /// Of a write.

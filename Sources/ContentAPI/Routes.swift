@@ -7,7 +7,7 @@ extension ContentAPI {
   /// The routes once more, for a loop of its own: requests count references to them, and two cores
   /// would take turns at that.
   static func makeRoutes() -> [Route] {
-    [
+    Route.numbered([
       Route(.get, "/v1/posts", parameters: Posts.listParameters, cost: .list) {
         try await $0.posts.list($1)
       },
@@ -140,6 +140,6 @@ extension ContentAPI {
       Route(.get, "/v1/idempotency/{key}", access: .principal) { try await $0.outcomes.show($1) },
       Route(.get, "/openapi.yaml", writes: .yaml) { _, call in Contract.show(call) },
       Route(.get, "/docs", writes: .html) { _, call in DocsPage.show(call) },
-    ]
+    ])
   }
 }

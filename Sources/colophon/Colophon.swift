@@ -65,6 +65,9 @@ enum Colophon {
       case .mail(let action):
         let configuration = try Configuration(environment)
         return try await Mail(action: action, configuration: configuration, loop: loop).run()
+      case .top(let address):
+        let configuration = try Configuration(environment)
+        return try await Top(address ?? configuration.privateListen, on: loop).run()
       case .importing(let paths, let dryRun):
         let configuration = try Configuration(environment)
         return try await Import(

@@ -1,4 +1,5 @@
 import ContentAPI
+import EventLoop
 
 /// A command line, read whole before anything is done.
 enum Command: Equatable {
@@ -10,6 +11,8 @@ enum Command: Equatable {
   case check(json: Bool)
   case key(KeyAction)
   case mail(MailAction)
+  /// Of the private listener; nil for the configured one.
+  case top(SocketAddress?)
   case importing(paths: [String], dryRun: Bool)
   case exporting(folder: String)
 
@@ -35,17 +38,20 @@ enum Command: Equatable {
   /// Whether it runs until a signal ends it.
   var serves: Bool {
     switch self {
-    case .dev, .serve: true
+    case .dev, .serve, .top: true
     case .help, .version, .migrate, .check, .key, .mail, .importing, .exporting: false
     }
   }
 
-  static let names = ["dev", "serve", "migrate", "check", "import", "export", "key", "mail"]
+  static let names = [
+    "dev", "serve", "migrate", "check", "import", "export", "key", "mail", "top",
+  ]
 
   init(arguments: [String]) throws(UsageError) {
     var rest = Arguments(arguments)
     guard let name = rest.next() else {
-      throw UsageError("say what to do: dev, serve, migrate, check, import, export, key or mail")
+      throw UsageError(
+        "say what to do: dev, serve, migrate, check, import, export, key, mail or top")
     }
     if rest.asksForHelp, Self.names.contains(name) {
       self = .help(topic: name)
@@ -71,6 +77,16 @@ enum Command: Equatable {
       self = .check(json: option != nil)
     case "key": self = .key(try Self.key(&rest))
     case "mail": self = .mail(try Self.mail(&rest))
+    case "top":
+      guard let text = rest.next() else {
+        self = .top(nil)
+        break
+      }
+      guard let address = SocketAddress(text), address.port != 0 else {
+        throw UsageError(
+          "top wants the private listener's address and port, such as 127.0.0.1:9090, not \(text)")
+      }
+      self = .top(address)
     case "import": self = try Self.importing(&rest)
     case "export":
       let folder = try rest.value(of: "export")

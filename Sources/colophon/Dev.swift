@@ -12,6 +12,8 @@ struct Dev {
   let loop: EventLoop
 
   func run() async throws -> Colophon.Status {
+    let log = try Log.standard(configuration.logLevel)
+    defer { log.finish(within: Log.patience) }
     let ending = try await Ending.start(on: loop)
     var configuration = configuration
     if let port = options.port {
@@ -37,7 +39,7 @@ struct Dev {
       await ending.begin(because: .databaseEnded)
     }
     do {
-      let (key, service) = try await prepare(cluster, configuration)
+      let (key, service) = try await prepare(cluster, configuration, log)
       service.announce()
       show(key, at: service.address, cluster)
       if await ending.wait() == .databaseEnded {
@@ -58,7 +60,7 @@ struct Dev {
 
   /// Makes what is missing: database, schema, key, samples.
   private func prepare(
-    _ cluster: LocalCluster, _ configuration: Configuration
+    _ cluster: LocalCluster, _ configuration: Configuration, _ log: Log
   ) async throws -> (key: String, service: Service) {
     let server = try await Connection.open(cluster.conninfo(database: "postgres"), on: loop)
     let exists = try await server.query("select from pg_database where datname = 'colophon'")
@@ -72,7 +74,8 @@ struct Dev {
     await connection.close()
 
     let service = try await Service.start(
-      configuration, databaseURL: url, mail: .shown(Self.show), isAlone: true, on: loop)
+      configuration, databaseURL: url, mail: .shown(Self.show), log: log,
+      isAlone: true, on: loop)
     try await addSamples(to: service.contentAPI, key: key, in: cluster.dataFolder)
     return (key, service)
   }

@@ -10,6 +10,7 @@ enum Help {
     case "check": check
     case "key": key
     case "mail": mail
+    case "top": top
     case "import": importing
     case "export": exporting
     default: overview
@@ -29,6 +30,7 @@ enum Help {
       export     write every post to a folder, as a Markdown file
       key        create, list, rotate and revoke API keys
       mail       list mails that have not left, and send dead ones again
+      top        watch a server: rates, latency, cache, database, limits, mail
 
       help COMMAND, COMMAND --help    what a command takes
       --version                       which version this is
@@ -71,6 +73,7 @@ enum Help {
       COLOPHON_CONNECTIONS_PER_ADDRESS  open at a time (20000); 0 for any number
       COLOPHON_CACHE_MB          megabytes of answers kept in memory (32); 0 keeps none
       COLOPHON_RUNTIME_ROLE      the role that migrate grants rights to (colophon_runtime)
+      COLOPHON_LOG_LEVEL         error, warning, notice, info or debug (info)
       COLOPHON_DRAIN_SECONDS     how long the end may take (20)
     """
 
@@ -115,6 +118,19 @@ enum Help {
     over has failed \(MailBackoff.attempts) times within a day. `retry` puts dead ones back, with as many attempts
     before them; they keep their Message-ID. How the last attempt failed stands at the end of a
     line; what sendmail said is in the log of `serve`.
+    """
+
+  private static let top = """
+    Usage: colophon top [ADDRESS]
+
+    Shows what one server does, once a second, from the metrics of its private listener: the one of
+    COLOPHON_PRIVATE_LISTEN (127.0.0.1:9090), or that at ADDRESS, such as 10.0.0.5:9090. While the server
+    is down it says so and goes on trying. q or Ctrl-C ends it.
+
+    Rates and percentiles are those of the last second; percentiles are as exact as the buckets of the
+    histograms. When standard output is no terminal, it measures for a second, prints that and ends.
+
+    Exit status: 0 done, 1 no answer (only when standard output is no terminal), 2 not understood.
     """
 
   private static let importing = """

@@ -11,29 +11,28 @@ struct Serve {
   func run() async throws -> Colophon.Status {
     try configuration.checkServing()
     let given = try GivenListeners(try supervisor.listeners())
+    let log = try Log.standard(configuration.logLevel)
+    defer { log.finish(within: Log.patience) }
+    let observer = Observer(log)
     let ending = try await Ending.start(on: loop)
     await (try await Database.openMade(configuration.databaseURL, on: loop)).close()
     var mail: MailTransport?
     if configuration.mailFrom != nil {
       mail = .sendmail(path: configuration.sendmail)
       if !Files.isExecutable(configuration.sendmail) {
-        Terminal.note(
-          "colophon: \(configuration.sendmail) is no program; handing mails over fails until it is "
-            + "one, or COLOPHON_SENDMAIL names another")
+        observer.note(.noSendmail(path: configuration.sendmail))
       }
     } else {
-      Terminal.note(
-        "colophon: without COLOPHON_MAIL_FROM no mail leaves; who signs up waits for it")
+      observer.note(.mailStays)
     }
     let service = try await Service.start(
-      configuration, databaseURL: configuration.databaseURL ?? "", mail: mail, given: given,
-      on: loop)
+      configuration, databaseURL: configuration.databaseURL ?? "", mail: mail, log: log,
+      given: given, on: loop)
     service.announce()
     let supervision = Supervision(of: service, by: supervisor, on: loop)
     Task.immediate(executorPreference: loop) { await supervision.run() }
     _ = await ending.wait()
     await supervision.ends(within: configuration.drain)
-    Terminal.tryNote("Ending: requests under way are answered first.")
     await service.drain(within: configuration.drain)
     return .done
   }

@@ -16,6 +16,7 @@ struct Service {
   private let privateServer: Server<PrivateAPI>
   private let pools: [Pool]
   private let draining: Draining
+  private let observer: Observer
   private let mail: MailWorker?
   private let limits: ClientLimits
   private let reporter: LimitReporter?
@@ -25,31 +26,36 @@ struct Service {
   /// the loop of the calling thread. Without a way for mail to leave by, it waits.
   ///
   /// - Parameters:
+  ///   - log: where everything is written down that happens.
   ///   - isAlone: no other process serves the same database.
   ///   - given: sockets to be served instead of the configured addresses.
   static func start(
     _ configuration: Configuration, databaseURL: String, mail: MailTransport?,
-    isAlone: Bool = false, given: GivenListeners = GivenListeners(), on first: EventLoop
+    log: Log, isAlone: Bool = false, given: GivenListeners = GivenListeners(), on first: EventLoop
   ) async throws -> Service {
     DescriptorLimit.raise()
     let loops = try startLoops(besides: first)
     let draining = Draining()
     let requestIDs = RequestIDs(seed: RandomBytes.make(10))
-    let log = Log()
+    let observers = loops.map { _ in Observer(log) }
+    let observer = observers[0]
+    let health = Health()
     let inFlight = KeysInFlight()
     let mailCounts = mail == nil ? nil : MailCounts()
     let knownKeys = KnownKeys()
     let limits = ClientLimits(
       configuration.rateLimits, proxies: configuration.proxies, areShared: !isAlone)
-    let reporter = LimitReporter(limits, conninfo: databaseURL, loop: first) { log.write($0) }
+    let reporter = LimitReporter(limits, conninfo: databaseURL, loop: first) {
+      observer.note($0)
+    }
     let position = ContentPosition()
     var caches: [ResponseCache] = []
     var pools: [Pool] = []
     var contentAPIs: [ObjectIdentifier: ContentAPI] = [:]
-    for loop in loops {
+    for (loop, observer) in zip(loops, observers) {
       let pool = Pool(
         conninfo: databaseURL, statements: ContentAPI.statements, loop: loop
-      ) { log.write($0) }
+      ) { observer.note(.database($0)) }
       await pool.start()
       pools.append(pool)
       let cache =
@@ -62,8 +68,8 @@ struct Service {
         pool: pool, publicURL: configuration.publicURL ?? "",
         crossOrigin: configuration.crossOrigin, limits: limits, loop: loop,
         requestIDs: requestIDs, knownKeys: knownKeys, inFlight: inFlight,
-        signUpPage: configuration.signUpPage, postPage: configuration.postPage, cache: cache
-      ) { log.write($0) }
+        signUpPage: configuration.signUpPage, postPage: configuration.postPage, cache: cache,
+        observer: observer)
     }
     let apis = contentAPIs
     let allCaches = caches
@@ -75,7 +81,8 @@ struct Service {
       ) { _ in
         PrivateAPI(
           pools: pools, draining: draining, inFlight: inFlight, limits: limits,
-          caches: allCaches, mails: mailCounts)
+          caches: allCaches, mails: mailCounts, observers: observers, log: log,
+          health: health, version: Colophon.version)
       }
       server = try await Self.server(
         on: configuration.listen, given.publicly, loops: loops,
@@ -86,6 +93,12 @@ struct Service {
     } catch {
       guard error.code == EADDRINUSE else { throw error }
       throw Failure("\(error.call): the address is taken; stop who has it or choose another port")
+    }
+    for (number, loop) in loops.enumerated() {
+      await Pulse(
+        of: loop, number: number, observers[number], pool: pools[number],
+        limits: number == 0 ? limits : nil, health
+      ).start()
     }
     if let reporter { Task.immediate(executorPreference: first) { await reporter.run() } }
     if !caches.isEmpty {
@@ -102,7 +115,7 @@ struct Service {
         sender: try configuration.mailFrom ?? MailAddress("newsletter@example.com"),
         publicURL: configuration.publicURL ?? "http://\(server.address)",
         counts: mailCounts ?? MailCounts()
-      ) { log.write($0) }
+      ) { observer.note(.mail($0)) }
     }
     if let worker {
       for _ in 0..<2 { Task.immediate(executorPreference: first) { await worker.run() } }
@@ -111,9 +124,9 @@ struct Service {
       address: server.address, privateAddress: privateServer.address,
       contentAPI: ContentAPI(
         pool: pools[0], publicURL: configuration.publicURL ?? "", loop: loops[0],
-        requestIDs: requestIDs, inFlight: inFlight
-      ) { log.write($0) }, server: server,
-      privateServer: privateServer, pools: pools, draining: draining, mail: worker,
+        requestIDs: requestIDs, inFlight: inFlight), server: server,
+      privateServer: privateServer, pools: pools, draining: draining, observer: observer,
+      mail: worker,
       limits: limits, reporter: reporter, loop: first)
     guard await service.isReady(within: .seconds(30)) else {
       throw Failure("the database did not become ready within 30 seconds")
@@ -164,6 +177,9 @@ struct Service {
 
   /// The two lines that tell where it is.
   func announce() {
+    observer.note(
+      .started(
+        version: Colophon.version, address: "\(address)", privateAddress: "\(privateAddress)"))
     Terminal.print("listening on http://\(address)")
     Terminal.print("private, for health checks: http://\(privateAddress)")
   }
@@ -172,7 +188,9 @@ struct Service {
   /// database's sessions.
   func drain(within bound: Duration) async {
     draining.begin()
-    let end = MonotonicInstant.now() + bound
+    observer.note(.draining)
+    let start = MonotonicInstant.now()
+    let end = start + bound
     async let mailsLeft: Void? = mail?.finish(by: end)
     await server.drain(within: bound)
     _ = await mailsLeft
@@ -180,6 +198,8 @@ struct Service {
     await reporter?.finish(by: max(end, .now() + .seconds(1)))
     await closePools(by: end)
     await privateServer.close()
+    let took = (MonotonicInstant.now() - start).wholeNanoseconds / 1_000_000
+    observer.note(.drained(afterMilliseconds: Int(took)))
   }
 }
 

@@ -91,6 +91,7 @@ import Testing
     ("COLOPHON_MAIL_FROM", "newsletter"), ("COLOPHON_MAIL_FROM", "News <n@example.com>"),
     ("COLOPHON_MAIL_FROM", "n@example.com\r\nBcc: m@example.com"),
     ("COLOPHON_SENDMAIL", "sendmail"), ("COLOPHON_SENDMAIL", "sendmail -t"),
+    ("COLOPHON_LOG_LEVEL", "all"), ("COLOPHON_LOG_LEVEL", "Info"),
     ("COLOPHON_LISTEN", "127.0.0.1:65536"), ("COLOPHON_LISTEN", "127.0.0.1:"),
     ("COLOPHON_LISTEN", ":8080"), ("COLOPHON_LISTEN", "localhost:8080"),
     ("COLOPHON_CLIENT_HEADER", "X-Forwarded-For,Forwarded"),

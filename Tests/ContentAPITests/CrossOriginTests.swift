@@ -197,7 +197,7 @@ private struct BareAPI {
     api = ContentAPI(
       pool: Pool(conninfo: "", statements: ContentAPI.statements, loop: loop), publicURL: "",
       crossOrigin: try #require(CrossOrigin(origins)), loop: loop,
-      requestIDs: RequestIDs(seed: [0xab]), log: { _ in })
+      requestIDs: RequestIDs(seed: [0xab]))
   }
 
   func stop() { loop.stop() }

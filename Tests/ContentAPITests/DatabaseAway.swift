@@ -123,12 +123,8 @@ import Testing
       ] {
         #expect(lines.contains("colophon_" + sample), "\(sample)")
       }
-      // Each sample has its type and its help in front, as the format wants it.
-      for index in stride(from: 0, to: lines.count, by: 3) {
-        let name = lines[index + 2].split(separator: " ")[0]
-        #expect(lines[index].hasPrefix("# HELP \(name) "))
-        #expect(lines[index + 1].hasPrefix("# TYPE \(name) "))
-      }
+      var text = try MetricsText(answer.text)
+      try text.expectWellFormed()
       await caller.pool.close()
     }
   }
@@ -149,8 +145,7 @@ private actor Caller: LoopBound {
     let inFlight = KeysInFlight()
     privateAPI = PrivateAPI(pools: [pool], draining: draining, inFlight: inFlight)
     contentAPI = ContentAPI(
-      pool: pool, publicURL: "", loop: loop, requestIDs: RequestIDs(seed: [1]), inFlight: inFlight,
-      log: { _ in })
+      pool: pool, publicURL: "", loop: loop, requestIDs: RequestIDs(seed: [1]), inFlight: inFlight)
   }
 
   func ask(

@@ -36,6 +36,7 @@ import Testing
       "COLOPHON_PRIVATE_LISTEN": "\(configuration.privateListen)",
       "COLOPHON_SENDMAIL": configuration.sendmail,
       "COLOPHON_RUNTIME_ROLE": configuration.runtimeRole,
+      "COLOPHON_LOG_LEVEL": configuration.logLevel.name,
       "COLOPHON_DRAIN_SECONDS": "\(configuration.drain.components.seconds)",
       "COLOPHON_CONNECTIONS_PER_ADDRESS": "\(configuration.connectionsPerAddress)",
       "COLOPHON_CLIENT_HEADER": TrustedProxies.Header.xForwardedFor.rawValue,

@@ -20,7 +20,7 @@ import Testing
     final class Log: Sendable {
       let looseLimits = Mutex<[String]>([])
 
-      func note(_ event: LogEvent) {
+      func note(_ event: Event) {
         guard case .looseLimit(let policy, let replicas) = event else { return }
         looseLimits.withLock { $0.append("\(policy), \(replicas)") }
       }

@@ -54,17 +54,18 @@ actor Site: LoopBound {
   /// - Parameters:
   ///   - limits: what may be asked; enough for every test that is about something else.
   ///   - clock: what the limits, the trust in keys and the memory go by, if not the system's.
+  ///   - observer: sees what happens; without one, faults are written to standard error.
   static func run(
     publicURL: String = "", signUpPage: String? = nil, postPage: PostPage? = nil,
     limits: RateLimitSettings? = .wide,
     proxies: TrustedProxies = TrustedProxies(), crossOrigin: CrossOrigin = .everyone,
-    memory: Memory = .none, clock: TestClock? = nil,
+    memory: Memory = .none, clock: TestClock? = nil, observer: Observer = Observer(Site.log),
     on cluster: TestCluster = .shared, _ body: (Site) async throws -> Void
   ) async throws {
     try await places.run {
       let site = try await Site.open(
         publicURL: publicURL, signUpPage: signUpPage, postPage: postPage,
-        ClientLimits(limits, proxies: proxies), clock, crossOrigin, memory, on: cluster)
+        ClientLimits(limits, proxies: proxies), clock, crossOrigin, memory, observer, on: cluster)
       do {
         try await body(site)
       } catch {
@@ -80,7 +81,8 @@ actor Site: LoopBound {
 
   private static func open(
     publicURL: String, signUpPage: String?, postPage: PostPage?, _ limits: ClientLimits,
-    _ clock: TestClock?, _ crossOrigin: CrossOrigin, _ memory: Memory, on cluster: TestCluster
+    _ clock: TestClock?, _ crossOrigin: CrossOrigin, _ memory: Memory, _ observer: Observer,
+    on cluster: TestCluster
   ) async throws -> Site {
     try await cluster.makeTemplate("content", schema: makeTemplate)
     let database = try await cluster.makeDatabase(from: "content")
@@ -99,7 +101,7 @@ actor Site: LoopBound {
     let site = Site(
       loop: loop, database: database, conninfo: conninfo, connection: connection, keys: keys,
       publicURL: publicURL, signUpPage: signUpPage, postPage: postPage, limits: limits,
-      crossOrigin: crossOrigin, memory: memory, clock: clock)
+      crossOrigin: crossOrigin, memory: memory, clock: clock, observer: observer)
     await site.pool.start()
     try await site.becomeReady()
     return site
@@ -166,12 +168,15 @@ actor Site: LoopBound {
     try await copy.close()
   }
 
+  /// Where the tests' faults stand.
+  static let log = try? Log(to: 2, level: .error, format: .text)
+
   private init(
     loop: EventLoop, database: TestDatabase, conninfo: String, connection: Connection,
     keys: [String], publicURL: String, signUpPage: String? = nil, postPage: PostPage? = nil,
     limits: ClientLimits = .none,
     crossOrigin: CrossOrigin = .everyone, memory: Memory = .none, position: ContentPosition? = nil,
-    clock: TestClock? = nil, ownsDatabase: Bool = true,
+    clock: TestClock? = nil, observer: Observer = Observer(Site.log), ownsDatabase: Bool = true,
     fingerprints: Fingerprints = .standard, inFlight: KeysInFlight = KeysInFlight()
   ) {
     self.loop = loop
@@ -196,7 +201,7 @@ actor Site: LoopBound {
       pool: pool, publicURL: publicURL, crossOrigin: crossOrigin, limits: limits, loop: loop,
       requestIDs: RequestIDs(seed: [0xab]), inFlight: inFlight, fingerprints: fingerprints,
       signUpPage: signUpPage, postPage: postPage, cache: cache, clock: clock.map(Self.now),
-      log: { print("log: \($0)") })
+      observer: observer)
   }
 
   private static func now(_ clock: TestClock) -> @Sendable () -> MonotonicInstant {

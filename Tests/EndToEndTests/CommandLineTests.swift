@@ -13,7 +13,7 @@ extension TheProgram {
           let help = try await stage.run(arguments)
           #expect(help.exit == .status(0))
           for command in [
-            "dev", "serve", "migrate", "check", "import", "export", "key", "mail",
+            "dev", "serve", "migrate", "check", "import", "export", "key", "mail", "top",
           ] {
             #expect(help.output.contains("\n  \(command) "), "\(arguments)")
           }
@@ -27,7 +27,9 @@ extension TheProgram {
             #expect(help.output.contains(variable), "\(arguments)")
           }
         }
-        for command in ["dev", "migrate", "check", "import", "export", "key", "mail"] {
+        for command in [
+          "dev", "migrate", "check", "import", "export", "key", "mail", "top",
+        ] {
           let help = try await stage.run(["help", command])
           #expect(help.exit == .status(0))
           #expect(help.output.contains("Usage: colophon \(command)"))
@@ -53,7 +55,8 @@ extension TheProgram {
       ["mail"], ["mail", "show"], ["mail", "list", "--dead"], ["mail", "list", "all"],
       ["mail", "retry"], ["mail", "retry", ""], ["mail", "retry", "--none"],
       ["mail", "retry", "--all", "one"], ["key", "rotate"], ["key", "revoke"],
-      ["key", "revoke", "one", "two"], ["import"], ["import", "--dry-run"],
+      ["key", "revoke", "one", "two"], ["top", "localhost"], ["top", "127.0.0.1:0"],
+      ["top", "127.0.0.1:1", "now"], ["import"], ["import", "--dry-run"],
       ["import", "--force", "a.md"], ["import", "-", "a.md"], ["import", "a.md", ""], ["export"],
       ["export", ""], ["export", "--all"], ["export", "one", "two"],
     ])

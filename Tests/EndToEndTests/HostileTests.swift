@@ -153,7 +153,7 @@ extension TheProgram {
         #expect(await served.program.process.ended == nil)
         await served.program.send(SIGTERM)
         #expect(try await served.program.exit() == .status(0))
-        #expect(!served.program.errors.contains("error:"), "\(served.program.errors)")
+        #expect(!served.program.errors.contains(#""level":"error""#), "\(served.program.errors)")
       }
     }
 

@@ -12,6 +12,7 @@ final class CachedAnswer: Sendable {
   private let dueAt: MonotonicInstant
   /// What a request for it costs.
   let cost: Route.Cost
+  let route: RouteNumber
 
   // As bytes, so that nothing has to be made for an answer.
   private let fields: [UInt8]
@@ -26,7 +27,7 @@ final class CachedAnswer: Sendable {
   ///   - finish: adds to an answer what those to all readers have.
   init(
     target: [UInt8], _ representation: Representation, number: UInt64, asked: MonotonicInstant,
-    cost: Route.Cost, finish: (inout Response) -> Void
+    of route: RouteNumber, cost: Route.Cost, finish: (inout Response) -> Void
   ) {
     func bytes(_ status: Int) -> [UInt8] {
       var response = representation.response(status: status)
@@ -37,6 +38,7 @@ final class CachedAnswer: Sendable {
     self.target = target
     self.representation = representation
     self.number = number
+    self.route = route
     self.cost = cost
     dueAt = representation.changesIn.map { asked + .seconds($0) } ?? .distantFuture
     fields = bytes(200)

@@ -76,6 +76,19 @@ package final class ResponseCache: Sendable {
     }
   }
 
+  /// An answer that is at hand, and what there is to say of it.
+  struct Found {
+    let answer: PromptAnswer
+    let route: RouteNumber
+    let outcome: AnsweredRequest.CacheOutcome
+  }
+
+  private static func outcome(
+    _ standing: ContentPosition.Standing
+  ) -> AnsweredRequest.CacheOutcome {
+    standing == .current ? .hit : .stale
+  }
+
   /// The answer that is at hand for a read without a credential, if its client has the quota.
   ///
   /// - Parameters:
@@ -84,7 +97,7 @@ package final class ResponseCache: Sendable {
   func promptAnswer(
     to head: RequestHead, now: MonotonicInstant, admit: (Int) -> Bool,
     name: (inout [UInt8]) -> Void
-  ) -> PromptAnswer? {
+  ) -> Found? {
     state.withLock { state in
       guard let answer = state.store.answer(to: head) else { return nil }
       let standing = position.standing(of: answer.number, now: now)
@@ -98,7 +111,9 @@ package final class ResponseCache: Sendable {
       else { return nil }
       name(&own)
       state.counts.hit(standing)
-      return answer.promptAnswer(status, ownFields: own)
+      return Found(
+        answer: answer.promptAnswer(status, ownFields: own), route: answer.route,
+        outcome: Self.outcome(standing))
     }
   }
 
@@ -114,7 +129,10 @@ package final class ResponseCache: Sendable {
       guard let answer = state.store.answer(to: call.head) else { return nil }
       let standing = position.standing(of: answer.number, now: now)
       let shown = answer.representation(standing, now: now)
-      if shown != nil { state.counts.hit(standing) }
+      if shown != nil {
+        state.counts.hit(standing)
+        call.trail.cache = Self.outcome(standing)
+      }
       return shown
     }
     if let kept { return .representation(kept) }
@@ -126,6 +144,7 @@ package final class ResponseCache: Sendable {
       round: now.nanoseconds / ContentPosition.trust.wholeNanoseconds)
     // No task of this loop comes in between: a flight that is there is there to be joined.
     if state.withLock({ $0.flights[flight] != nil }) {
+      call.trail.cache = .joined
       return try await withCheckedContinuation { continuation in
         state.withLock { state in
           state.flights[flight]?.append(continuation)
@@ -133,6 +152,7 @@ package final class ResponseCache: Sendable {
         }
       }.get()
     }
+    call.trail.cache = .miss
     state.withLock { state in
       state.flights[flight] = []
       state.counts.misses += 1
@@ -142,7 +162,7 @@ package final class ResponseCache: Sendable {
     var answer: CachedAnswer?
     if case .success(.representation(let shown)) = result, shown.isPublic {
       answer = CachedAnswer(
-        target: target, shown, number: flight.number, asked: now,
+        target: target, shown, number: flight.number, asked: now, of: call.route.number,
         cost: call.route.cost(of: call.head), finish: finish)
     }
     let waiting = state.withLock { state in

@@ -31,7 +31,8 @@ struct Feeds: Sendable {
     let tags = query.slugs("tag", limit: Slug.maximumTagLength)
     try query.finish()
     let rows = try await pool.query(
-      Call(statement, parameters(call, tags: tags)), deadline: .now() + Posts.patience)
+      Call(statement, parameters(call, tags: tags)), deadline: .now() + Posts.patience,
+      for: call.trail)
     guard let feed = try answer(rows, to: call) else { throw UnexpectedRows() }
     return feed
   }

@@ -22,7 +22,7 @@ enum Sitemap {
     let parameters = feeds.parameters(call, tags: tags)
     let rows = try await feeds.pool.query(
       Call(statement, parameters + [.integer(page), .boolean(isPage)]),
-      deadline: .now() + Posts.patience)
+      deadline: .now() + Posts.patience, for: call.trail)
     guard let sitemap = try feeds.answer(rows, to: call) else {
       throw Problem(.notFound, "The sitemap has no such page.")
     }

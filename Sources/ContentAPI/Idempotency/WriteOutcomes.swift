@@ -11,7 +11,7 @@ package struct WriteOutcomes: Sendable {
     guard let key = IdempotencyKey(call.variables[0]) else { throw Problem.keyInvalid }
     guard case .principal(let principal) = call.caller else { throw Problem.unauthorized }
     let name = WriteName(scope: principal.account, key: key.text)
-    var state = try await look(name)
+    var state = try await look(name, call.trail)
     // One that has not reached the database yet.
     if state == nil, call.inFlight.contains(name) { state = .inProgress }
     guard let state else {
@@ -30,9 +30,10 @@ package struct WriteOutcomes: Sendable {
 
   /// A write under way is a row that nobody sees, so the key is claimed, which waits for it for a
   /// moment, and given back. nil when it is free.
-  private func look(_ name: WriteName) async throws -> State? {
+  private func look(_ name: WriteName, _ trail: RequestTrail) async throws -> State? {
     let id: [Parameter] = [.text(name.scope), .text(name.key)]
-    return try await pool.transaction(deadline: .now() + .seconds(5)) { transaction in
+    return try await pool.transaction(deadline: .now() + .seconds(5), for: trail) {
+      transaction in
       let outcome = await transaction.attempt(
         [Call(Self.limit), Call(Self.probe, id), Call(Claim.status, id)])
       if let error = outcome.error {

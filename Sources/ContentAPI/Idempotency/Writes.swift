@@ -33,6 +33,7 @@ struct Writes: Sendable {
       let claim = Claim(name: name, version: 0, fingerprint: [])
       return try await run(claim, call, until: .now() + .seconds(Self.wait), body).answer.response
     }
+    call.trail.key = .run
     let seconds = min(
       Self.wait, IdempotencyKey.wait(preferences: call.head.values(of: "prefer")) ?? Self.wait)
     let end = MonotonicInstant.now() + .seconds(seconds)
@@ -57,20 +58,29 @@ struct Writes: Sendable {
       switch call.inFlight.enter(claim.name, input) {
       case .another:
         call.inFlight.counters.note { $0.mismatches += 1 }
+        call.trail.key = .refused
         throw Problem.keyReused
       case .first: return try await lead(claim, call, until: end, body)
       case .same: break
       }
-      guard seconds > 0, .now() < end else { throw Problem.inProgress }
+      guard seconds > 0, .now() < end else {
+        call.trail.key = .inProgress
+        throw Problem.inProgress
+      }
       if !hasWaited { call.inFlight.counters.note { $0.waits += 1 } }
       hasWaited = true
       switch await call.waitingRoom.wait(for: claim.name, until: end) {
       case .answered(let answer):
         call.inFlight.counters.note { $0.replays += 1 }
+        call.trail.key = .replayed
         return answer.replay
-      case .refused(let problem): throw problem
+      case .refused(let problem):
+        call.trail.key = .refused
+        throw problem
       case .again: continue
-      case .timedOut, .crowded: throw Problem.inProgress
+      case .timedOut, .crowded:
+        call.trail.key = .inProgress
+        throw Problem.inProgress
       }
     }
   }
@@ -97,9 +107,11 @@ struct Writes: Sendable {
       let (answer, isReplay) = try await run(claim, call, until: end, body)
       call.inFlight.leave(claim.name, .answered(answer))
       call.inFlight.counters.note { if isReplay { $0.replays += 1 } else { $0.runs += 1 } }
+      if isReplay { call.trail.key = .replayed }
       return isReplay ? answer.replay : answer.response
     } catch let problem as Problem where [.keyReused, .keyExpired].contains(problem.kind) {
       if problem.kind == .keyReused { call.inFlight.counters.note { $0.mismatches += 1 } }
+      call.trail.key = .refused
       call.inFlight.leave(claim.name, .refused(problem))
       throw problem
     } catch {
@@ -120,7 +132,9 @@ struct Writes: Sendable {
     while true {
       do {
         let isRecovery = unknown > 0
-        let (answer, isReplay) = try await pool.transaction(deadline: deadline) { transaction in
+        let (answer, isReplay) = try await pool.transaction(
+          deadline: deadline, for: call.trail
+        ) { transaction in
           // A request that looks for its own COMMIT waits for that alone.
           let wait = isRecovery ? deadline - .now() : end - .now()
           let write = Write(
@@ -132,7 +146,7 @@ struct Writes: Sendable {
           return try await Self.answer(write, call, body)
         }
         guard isReplay, unknown > 0 else { return (answer, isReplay) }
-        try await confirm(claim, deadline)
+        try await confirm(claim, deadline, call.trail)
         if claim.name.scope == WriteName.unkeyed { return (sent ?? answer, false) }
         // Its own COMMIT came to nothing when the answer is another's, who has the key since.
         return (answer, sent.map { $0 != answer } ?? false)
@@ -184,8 +198,10 @@ struct Writes: Sendable {
 
   /// A COMMIT that came with a warning is there, but perhaps not on the standby it has to be on.
   /// One that follows it says that both are.
-  private func confirm(_ claim: Claim, _ deadline: MonotonicInstant) async throws {
-    _ = try await pool.transaction(deadline: deadline) { transaction in
+  private func confirm(
+    _ claim: Claim, _ deadline: MonotonicInstant, _ trail: RequestTrail
+  ) async throws {
+    _ = try await pool.transaction(deadline: deadline, for: trail) { transaction in
       try await transaction.commit([
         Call(Claim.touch, [.text(claim.name.scope), .text(claim.name.key)])
       ])
@@ -204,7 +220,7 @@ struct Writes: Sendable {
     let rows = try await pool.query(
       Call(
         Claim.compare, [.text(claim.name.scope), .text(claim.name.key), .bytes(input)]),
-      deadline: deadline)
+      deadline: deadline, for: call.trail)
     guard rows.boolean(0, 0) == true else { throw Problem.keyReused }
   }
 }

@@ -168,7 +168,7 @@ actor VerifiedKeys: LoopBound {
   /// when it is; else 429 is thrown. A key that was good once is looked up in any case: bad keys of
   /// others at the same address must not lock it out. Who joins a look-up pays when it has failed.
   func verify(
-    _ key: APIKey, from address: NetworkAddress, _ limits: ClientLimits
+    _ key: APIKey, from address: NetworkAddress, _ limits: ClientLimits, _ trail: RequestTrail
   ) async throws -> Verdict {
     let text = Array(key.text.utf8)
     let bad = Client.credential(address)
@@ -184,7 +184,7 @@ actor VerifiedKeys: LoopBound {
     let charge = wasGood ? nil : try limits.admit(bad, cost: ClientLimits.badKey, at: clock)
     lookUps[text] = []
     let result: Result<Principal, any Error>
-    do { result = .success(try await lookUp(key)) } catch { result = .failure(error) }
+    do { result = .success(try await lookUp(key, trail)) } catch { result = .failure(error) }
     let isBad: Bool
     switch result {
     case .success(let principal):
@@ -202,9 +202,9 @@ actor VerifiedKeys: LoopBound {
     return .good(try result.get())
   }
 
-  private func lookUp(_ key: APIKey) async throws -> Principal {
+  private func lookUp(_ key: APIKey, _ trail: RequestTrail) async throws -> Principal {
     let call = Call(Self.lookUp, [.text(key.id), .text(key.text)])
-    let rows = try await pool.query(call, deadline: .now() + .seconds(5))
+    let rows = try await pool.query(call, deadline: .now() + .seconds(5), for: trail)
     guard rows.count == 1, let account = rows.text(0, 0), let name = rows.text(0, 1),
       let scopes = rows.text(0, 2)
     else { throw Problem.unauthorized }

@@ -1,7 +1,6 @@
 import EventLoop
 import HTTP
 package import RateLimits
-import Synchronization
 
 /// Whether there is quota for a request, and what its client is told of it.
 ///
@@ -20,8 +19,9 @@ package struct ClientLimits: Sendable {
   private let proxies: TrustedProxies
 
   private final class Counts: Sendable {
-    let admitted = Atomic(0)
-    let refused = Atomic(0)
+    /// By class.
+    let admitted = Counters(Client.Class.allCases.count)
+    let refused = Counters(Client.Class.allCases.count)
   }
 
   /// - Parameters:
@@ -77,7 +77,7 @@ package struct ClientLimits: Sendable {
     guard case .admitted = limiter.admit(client, cost: amount, now: clock().nanoseconds) else {
       return false
     }
-    counts.admitted.add(1, ordering: .relaxed)
+    counts.admitted.add(at: Int(client.kind.rawValue))
     return true
   }
 
@@ -86,10 +86,10 @@ package struct ClientLimits: Sendable {
     guard let limiter, cost > 0 else { return nil }
     switch limiter.admit(client, cost: Amount(tokens: cost), now: clock().nanoseconds) {
     case .admitted(let standing):
-      counts.admitted.add(1, ordering: .relaxed)
+      counts.admitted.add(at: Int(client.kind.rawValue))
       return Charge(client: client, cost: cost, standing: standing)
     case .refused(let policy, let wait, let standing):
-      counts.refused.add(1, ordering: .relaxed)
+      counts.refused.add(at: Int(client.kind.rawValue))
       throw refusal(of: client, policy, wait: Int(Standing.seconds(wait)), standing)
     }
   }
@@ -175,11 +175,21 @@ extension ClientLimits {
       .gauge, "rate_limit_share", Int(regime.shares(now: MonotonicInstant.now().nanoseconds)),
       help: "1 while clients find the whole limits here, N while only an N-th of them.")
     metrics.add(
-      .counter, "rate_limit_admitted_total", counts.admitted.load(ordering: .relaxed),
+      .counter, "rate_limit_admitted_total", counts.admitted.sum,
       help: "Calls for which there was quota.")
     metrics.add(
-      .counter, "rate_limit_refused_total", counts.refused.load(ordering: .relaxed),
+      .counter, "rate_limit_refused_total", counts.refused.sum,
       help: "Calls for which there was none.")
+    metrics.add(
+      .counter, "rate_limit_decisions_total", help: "The same, by class of client.",
+      Client.Class.allCases.flatMap { kind in
+        [("admitted", counts.admitted), ("refused", counts.refused)].map { outcome, counters in
+          (
+            [("class", RateLimitSettings.Class(kind).rawValue), ("outcome", outcome)],
+            counters[Int(kind.rawValue)]
+          )
+        }
+      })
   }
 }
 

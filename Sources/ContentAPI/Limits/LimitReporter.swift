@@ -14,7 +14,7 @@ package actor LimitReporter: LoopBound {
   private let settings: RateLimitSettings
   private let pool: Pool
   private let ledger: LimitLedger
-  private let log: @Sendable (LogEvent) -> Void
+  private let log: @Sendable (Event) -> Void
 
   private var hash: KeyedHash?
   /// Whether the last report was carried out.
@@ -37,7 +37,7 @@ package actor LimitReporter: LoopBound {
   /// - Parameter conninfo: of the database; the reporter has a connection of its own.
   package init?(
     _ limits: ClientLimits, conninfo: String, loop: EventLoop,
-    log: @Sendable @escaping (LogEvent) -> Void
+    log: @Sendable @escaping (Event) -> Void
   ) {
     guard let limiter = limits.limiter, let settings = limits.settings,
       let replica = limits.replica

@@ -74,7 +74,7 @@ struct ShortList: Sendable {
     let page = Call(
       request.isBackward ? backward : forward,
       [.integer(request.limit), .text(request.cursor?.key ?? "")] + values)
-    let rows = try await pool.read(page, deadline: .now() + .seconds(5))
+    let rows = try await pool.read(page, deadline: .now() + .seconds(5), for: call.trail)
     let shown = try Page(rows, of: request, projection)
     let links = request.links(shown, address: address, parameters: query.repeated(filters))
     return .representation(

@@ -94,7 +94,7 @@ extension Subscriptions {
     let token = try await token(of: call)
     let rows = try await pool.read(
       Call(Self.invitation, [.bytes(token.digest), .text(purpose)]),
-      deadline: .now() + Self.patience)
+      deadline: .now() + Self.patience, for: call.trail)
     return rows.isEmpty ? nil : Link(rows)
   }
 

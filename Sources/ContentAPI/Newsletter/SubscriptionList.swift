@@ -24,7 +24,8 @@ extension Subscriptions {
         [
           .integer(request.limit), request.cursor.map { .text($0.idText) } ?? .null,
           .boolean(request.counts),
-        ] + (status.map { [.text($0)] } ?? [])), deadline: .now() + .seconds(10))
+        ] + (status.map { [.text($0)] } ?? [])), deadline: .now() + .seconds(10),
+      for: call.trail)
     let page = try Page(rows, of: request, projection)
     let links = request.links(
       page, address: publicURL + "/v1/newsletter/subscriptions",

@@ -8,7 +8,8 @@ import Postgres
 /// of the list of all posts, where it is one piece.
 extension Posts {
   func archive(_ call: RouteCall) async throws -> Reply {
-    let rows = try await pool.query(Call(Self.archive), deadline: .now() + Self.patience)
+    let rows = try await pool.query(
+      Call(Self.archive), deadline: .now() + Self.patience, for: call.trail)
     guard rows.count == 1, let json = rows.bytes(0, 0),
       let tag = rows.text(0, 1).flatMap({ EntityTag(opaque: $0) })
     else { throw UnexpectedRows() }

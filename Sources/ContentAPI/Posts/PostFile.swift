@@ -70,16 +70,16 @@ extension PostDraft {
 extension Posts {
   /// The file of a post as this reader may see it, with the header fields of a read; nil when there
   /// is none for him.
-  func file(of slug: String, for caller: Caller, _ preview: LinkToken?) async throws
+  func file(of slug: String, for call: RouteCall, _ preview: LinkToken?) async throws
     -> Representation?
   {
     let rows = try await pool.read(
       Call(
         Self.showFile,
         [
-          .text(slug), .boolean(caller.has(.postsReadDrafts)),
+          .text(slug), .boolean(call.caller.has(.postsReadDrafts)),
           preview.map { .bytes($0.digest) } ?? .null,
-        ]), deadline: .now() + Self.patience)
+        ]), deadline: .now() + Self.patience, for: call.trail)
     guard rows.count == 1 else { return nil }
     guard let version = rows.integer(0, 0), let modified = rows.integer(0, 1),
       let isPublic = rows.boolean(0, 2)
@@ -93,7 +93,7 @@ extension Posts {
     return Representation(
       body: head + Array(draft.body.utf8), mediaType: .markdown, tag: tag,
       lastModified: HTTPDate(secondsSinceEpoch: Int64(modified)),
-      isPublic: isPublic && caller.isAnonymous && preview == nil)
+      isPublic: isPublic && call.caller.isAnonymous && preview == nil)
   }
 
   /// $1 the slug, $2 whether drafts may be seen too, $3 the digest of a preview's token or null.

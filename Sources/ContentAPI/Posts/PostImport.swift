@@ -28,7 +28,8 @@ package struct PostImport: Sendable {
         Principal(
           account: "00000000-0000-0000-0000-000000000000", name: "import",
           scopes: [.postsWrite])),
-      instance: "import", key: nil, isRehearsal: isRehearsal, inFlight: inFlight,
+      trail: RequestTrail(Meters()), instance: "import", key: nil, isRehearsal: isRehearsal,
+      inFlight: inFlight,
       waitingRoom: WaitingRoom(inFlight, loop: pool.loop), fingerprints: .standard)
   }
 

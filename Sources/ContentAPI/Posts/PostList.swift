@@ -48,8 +48,8 @@ extension Posts {
     // values: filters that are NULL fall away then.
     let rows =
       isCommon && !projection.names("body")
-      ? try await pool.read(select, deadline: deadline)
-      : try await pool.query(select, deadline: deadline)
+      ? try await pool.read(select, deadline: deadline, for: call.trail)
+      : try await pool.query(select, deadline: deadline, for: call.trail)
     let page = try Page(rows, of: request, projection)
     let parameters = query.repeated(
       PostFilters.parameters + ["fields", "excerpt_length", "count"])

@@ -15,7 +15,7 @@ extension Posts {
     // All posts of all its tags are looked at, and a tag may be on any number of them.
     let related = Call(Self.related, try start(call) + [.integer(limit)])
     let (rows, elsewhere) = try await find(call, query) {
-      try await pool.query(related, deadline: .now() + Self.patience)
+      try await pool.query(related, deadline: .now() + Self.patience, for: call.trail)
     }
     if let elsewhere { return .response(elsewhere) }
     return try neighbours(rows, call) { data in
@@ -46,7 +46,7 @@ extension Posts {
     let query = Query(call.head.target, allows: call.route.parameters)
     let adjacent = Call(Self.adjacent, try start(call))
     let (rows, elsewhere) = try await find(call, query) {
-      try await pool.read(adjacent, deadline: .now() + Self.patience)
+      try await pool.read(adjacent, deadline: .now() + Self.patience, for: call.trail)
     }
     if let elsewhere { return .response(elsewhere) }
     return try neighbours(rows, call) { $0 }

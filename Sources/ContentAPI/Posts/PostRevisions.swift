@@ -25,7 +25,7 @@ extension Posts {
       request.isBackward ? Self.newerRevisions : Self.olderRevisions,
       [.text(slug), .integer(request.limit), .integer(from ?? Int(Int32.max) + 1)])
     for _ in 0..<2 {
-      let rows = try await pool.read(list, deadline: .now() + Self.patience)
+      let rows = try await pool.read(list, deadline: .now() + Self.patience, for: call.trail)
       guard rows.count == 1 else {
         if let answer = try await moved(call, query) { return .response(answer) }
         continue
@@ -49,7 +49,7 @@ extension Posts {
     guard let version = Self.revision(call.variables[1]) else { throw Self.noRevision }
     let rows = try await pool.read(
       Call(Self.showRevision, [.text(slug), .integer(version)]),
-      deadline: .now() + Self.patience)
+      deadline: .now() + Self.patience, for: call.trail)
     if let revision = try Document(rows) { return revision.shown(to: call) }
     let query = Query(call.head.target, allows: [])
     if let answer = try await moved(call, query) { return .response(answer) }

@@ -27,7 +27,7 @@ package struct Posts: Sendable {
     guard Slug.isValid(slug) else { throw Self.notFound }
     if isFile {
       for _ in 0..<2 {
-        if let file = try await file(of: slug, for: call.caller, preview) {
+        if let file = try await file(of: slug, for: call, preview) {
           return .representation(file)
         }
         if let answer = try await moved(call, query, preview) { return .response(answer) }
@@ -41,7 +41,7 @@ package struct Posts: Sendable {
       }
       ?? Call(Self.show, [.text(slug), .boolean(maySeeDrafts)])
     for _ in 0..<2 {
-      let rows = try await pool.read(show, deadline: .now() + Self.patience)
+      let rows = try await pool.read(show, deadline: .now() + Self.patience, for: call.trail)
       guard rows.count == 1 else {
         if let answer = try await moved(call, query, preview) { return .response(answer) }
         continue
@@ -163,7 +163,7 @@ extension Posts {
     guard Slug.isValid(slug) else { throw Self.notFound }
     let rows = try await pool.read(
       Call(Self.moved, [.text(slug), preview.map { .bytes($0.digest) } ?? .null]),
-      deadline: .now() + Self.patience)
+      deadline: .now() + Self.patience, for: call.trail)
     guard let place = rows.text(0, 0) else { throw Self.notFound }
     if place == slug { return nil }
     var variables = ([place] + call.variables.dropFirst())[...]

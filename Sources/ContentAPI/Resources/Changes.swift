@@ -29,11 +29,11 @@ struct Changes: Sendable {
     try query.finish()
 
     let deadline = MonotonicInstant.now() + Self.patience
-    var page = try await page(cursor, limit, deadline)
+    var page = try await page(cursor, limit, deadline, call.trail)
     // What was left of one walk may have moved on to the next: only the end is empty.
     while page.isEmpty, let last = cursor, last.isWalking {
       cursor = page.next
-      page = try await self.page(cursor, limit, deadline)
+      page = try await self.page(cursor, limit, deadline, call.trail)
     }
     return .representation(
       Representation(
@@ -44,9 +44,9 @@ struct Changes: Sendable {
   }
 
   private func page(
-    _ cursor: FeedCursor?, _ limit: Int, _ deadline: MonotonicInstant
+    _ cursor: FeedCursor?, _ limit: Int, _ deadline: MonotonicInstant, _ trail: RequestTrail
   ) async throws -> Page {
-    let rows = try await pool.query(Self.call(cursor, limit), deadline: deadline)
+    let rows = try await pool.query(Self.call(cursor, limit), deadline: deadline, for: trail)
     switch rows.text(0, 0) {
     case "holds": return try Page(rows, after: cursor)
     // A standby that has not heard yet of what the cursor has seen.

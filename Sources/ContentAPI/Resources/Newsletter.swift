@@ -11,7 +11,7 @@ struct Newsletter: Sendable {
   // GET /v1/newsletter
 
   func show(_ call: RouteCall) async throws -> Reply {
-    let rows = try await pool.read(Call(Self.show), deadline: .now() + .seconds(5))
+    let rows = try await pool.read(Call(Self.show), deadline: .now() + .seconds(5), for: call.trail)
     guard let newsletter = try Document(rows) else { throw UnexpectedRows() }
     return newsletter.shown(to: call)
   }

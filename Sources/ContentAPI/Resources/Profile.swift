@@ -10,7 +10,7 @@ struct Profile: Sendable {
   // GET /v1/profile
 
   func show(_ call: RouteCall) async throws -> Reply {
-    let rows = try await pool.read(Call(Self.show), deadline: .now() + .seconds(5))
+    let rows = try await pool.read(Call(Self.show), deadline: .now() + .seconds(5), for: call.trail)
     guard let profile = try Document(rows) else { throw UnexpectedRows() }
     return profile.shown(to: call)
   }

@@ -30,7 +30,7 @@ struct Projects: Sendable {
   func show(_ call: RouteCall) async throws -> Reply {
     let slug = try call.slug(of: "project")
     let rows = try await pool.read(
-      Call(Self.show, [.text(slug)]), deadline: .now() + Self.patience)
+      Call(Self.show, [.text(slug)]), deadline: .now() + Self.patience, for: call.trail)
     guard let project = try Document(rows) else {
       throw Problem(.notFound, "There is no project of this slug.")
     }

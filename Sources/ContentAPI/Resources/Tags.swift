@@ -34,7 +34,8 @@ package struct Tags: Sendable {
     let slug = call.variables[0]
     guard Slug.isValid(slug, limit: Slug.maximumTagLength),
       let tag = try Document(
-        try await pool.read(Call(Self.show, [.text(slug)]), deadline: .now() + Self.patience))
+        try await pool.read(
+          Call(Self.show, [.text(slug)]), deadline: .now() + Self.patience, for: call.trail))
     else { throw Problem(.notFound, "There is no tag of this slug that a published post names.") }
     return tag.shown(to: call)
   }

@@ -96,7 +96,7 @@ package enum InstantError: Error, Sendable, Equatable, CustomStringConvertible {
 }
 
 /// The Gregorian calendar, extended to all years, by days since 1970-01-01.
-private enum Calendar {
+enum Calendar {
   static let monthLengths = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
   /// Days from 0000-01-01 to 1970-01-01.
   static let epoch = 719_528
