@@ -38,9 +38,9 @@ extension Pool {
           found.idle += 1
         }
       }
-      found.calls = admissions[role]?.inside ?? 0
-      found.waiting = role == .read ? readLine.count : lines[role]?.count ?? 0
-      found.expectedWait = admissions[role]?.expectedWait ?? .zero
+      found.calls = admissions[role].inside
+      found.waiting = role == .read ? readLine.count : lines[role].count
+      found.expectedWait = admissions[role].expectedWait
       standing.classes[role] = found
     }
     return standing
