@@ -57,6 +57,24 @@ extension TheProgram {
       }
     }
 
+    @Test func `has as many as the system allows, whatever it was started with`() async throws {
+      try await Stage.run { stage in
+        let database = try await MadeDatabase.make()
+        let program = try await stage.start(
+          command: ["/bin/sh", "-c", "ulimit -S -n 64 && ulimit -H -n 512 && exec \"$@\"", "sh"]
+            + [Stage.executable, "serve"],
+          [
+            "DATABASE_URL": database.conninfo, "COLOPHON_LISTEN": "127.0.0.1:0",
+            "COLOPHON_PRIVATE_LISTEN": "127.0.0.1:0",
+          ])
+        _ = try await program.address()
+        let limits = String(
+          decoding: try Files.read("/proc/\(program.pid)/limits"), as: UTF8.self)
+        let line = try #require(limits.split(separator: "\n").first { $0.hasPrefix("Max open") })
+        #expect(line.split(separator: " ").dropFirst(3).prefix(2) == ["512", "512"], "\(line)")
+      }
+    }
+
     private static func descriptors(_ pid: Int32) -> Int {
       Files.names(in: "/proc/\(pid)/fd").count
     }
