@@ -63,7 +63,7 @@ struct Check {
 
   private func open(_ url: String) async throws(PostgresError) -> Connection {
     try await Connection.open(
-      url, on: loop, deadline: .now() + .seconds(5), settings: DatabaseCheck.session)
+      url, on: loop, deadline: .now() + .seconds(5), settings: DatabaseCheck.session(to: url))
   }
 
   private static func words(_ error: PostgresError) -> String {

@@ -21,7 +21,8 @@ actor Supervision: LoopBound {
   /// Goes on until the process ends.
   func run() async {
     guard supervisor.listens else { return }
-    let pause = min(.seconds(1), supervisor.patience.map { $0 / 3 } ?? .seconds(1))
+    let patience = supervisor.patience ?? .seconds(3)
+    let pause = max(.milliseconds(10), min(.seconds(1), patience / 3))
     while true {
       let isReady = await service.isReady()
       if !isEnding {

@@ -9,7 +9,7 @@ package struct DatabaseCheck: Sendable {
   private let loops: Int
 
   /// - Parameters:
-  ///   - connection: opened with `session`.
+  ///   - connection: opened with `session(to:)`.
   ///   - runtimeRole: whom `migrate` grants to.
   ///   - loops: how many a server on this machine has.
   package init(_ connection: Connection, runtimeRole: String, loops: Int) {
@@ -18,11 +18,11 @@ package struct DatabaseCheck: Sendable {
     self.loops = loops
   }
 
-  /// What a session of the check is set to: as those of the service, but content with any server,
-  /// so that it can say which one it has met.
-  package static var session: SessionSettings {
+  /// What a session of the check is set to: as those of the service, but content with any server
+  /// where there is but one, so that it can say which it has met.
+  package static func session(to conninfo: String) -> SessionSettings {
     var session = PoolSettings().session
-    session.targetSessionAttributes = "any"
+    if (try? Destination(conninfo))?.hosts.count == 1 { session.targetSessionAttributes = "any" }
     session.applicationName = "colophon check"
     return session
   }
@@ -298,7 +298,7 @@ package struct DatabaseCheck: Sendable {
       return [Finding(.good, "role", "\(name) may read and write rows, and nothing else")]
     }
     return missing.map {
-      Finding(.wrong, "role", "\(name) has not the rights it needs, or more; the owner runs: \($0)")
+      Finding(.wrong, "role", "\(name) has other rights than migrate gives; the owner runs: \($0)")
     }
   }
 }
