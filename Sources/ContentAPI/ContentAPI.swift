@@ -121,9 +121,9 @@ package struct ContentAPI: Responder {
       readsNothing: true, writes: nil, cost: .free
     ) { try await $0.subscriptions.unsubscribe($1) },
 
-    Route(.get, "/v1/changes", parameters: ["since", "limit"], cost: .list) {
-      try await $0.changes.list($1)
-    },
+    Route(
+      .get, "/v1/changes", parameters: ["since", "limit"], cost: .list, toleratesAge: false
+    ) { try await $0.changes.list($1) },
     Route(
       .get, "/feed.json", parameters: ["tag"], writes: .jsonFeed, alternatives: [.json], cost: .list
     ) { try await $0.feeds.showJSON($1) },
@@ -162,6 +162,7 @@ package struct ContentAPI: Responder {
   private let waitingRoom: WaitingRoom
   private let fingerprints: Fingerprints
   private let cache: ResponseCache?
+  private let standby: Standby?
   private let log: @Sendable (LogEvent) -> Void
 
   /// - Parameters:
@@ -170,13 +171,14 @@ package struct ContentAPI: Responder {
   ///   - signUpPage: where a plain sign-up form leads; nil for a page of this service.
   ///   - postPage: where the web site shows a post; nil where the profile's address has to do.
   ///   - cache: of the same loop; nil keeps nothing.
+  ///   - standby: of the same loop, for public reads while `pool` has no database.
   ///   - clock: what the limits and the trust in keys go by; the loop's without one.
   package init(
     pool: Pool, publicURL: String, crossOrigin: CrossOrigin = .everyone,
     limits: ClientLimits = .none, loop: EventLoop, requestIDs: RequestIDs,
     knownKeys: KnownKeys = KnownKeys(), inFlight: KeysInFlight = KeysInFlight(),
     fingerprints: Fingerprints = .standard, signUpPage: String? = nil,
-    postPage: PostPage? = nil, cache: ResponseCache? = nil,
+    postPage: PostPage? = nil, cache: ResponseCache? = nil, standby: Standby? = nil,
     clock: (@Sendable () -> MonotonicInstant)? = nil,
     log: @Sendable @escaping (LogEvent) -> Void
   ) {
@@ -200,6 +202,7 @@ package struct ContentAPI: Responder {
     self.crossOrigin = crossOrigin
     self.requestIDs = requestIDs
     self.cache = cache
+    self.standby = standby
     self.log = log
   }
 
@@ -210,6 +213,7 @@ package struct ContentAPI: Responder {
     + Subscriptions.statements + VerifiedKeys.statements + Claim.statements
     + WriteOutcomes.statements + KeyReaper.statements + Outbox.statements
     + SearchIndex.statements + LimitLedger.statements + PositionWatch.statements
+    + Standby.statements
 
   /// The straight line that every request takes.
   package func respond(to request: Request) async -> Response {
@@ -265,14 +269,22 @@ package struct ContentAPI: Responder {
     guard let cache, route.method == .get, route.access == .everyone, call.caller.isAnonymous,
       route.cost(of: call.head) != .search,
       Accept(call.head.values(of: "accept")).best(of: route.offers) ?? 0 == 0
-    else { return try await route.handler(self, call) }
+    else { return try await read(call) }
     return try await cache.reply(
       to: call, now: clock(),
       finish: { response in
         crossOrigin.openPublicRead(&response)
         response.fields.append("X-Content-Type-Options", "nosniff")
       },
-      read: { try await route.handler(self, call) })
+      read: { try await read(call) })
+  }
+
+  /// What the handler has, from the standby if there is one and the primary cannot be asked.
+  private func read(_ call: RouteCall) async throws -> Reply {
+    guard let standby, call.route.mayBeOld(call) else {
+      return try await call.route.handler(self, call)
+    }
+    return try await standby.reply(to: call) { try await call.route.handler(self, call) }
   }
 
   /// The answer to a public read that is in memory, written down already. Whatever is not as plain

@@ -31,6 +31,8 @@ package struct Route: Sendable {
   /// Whether its answers are kept under the key of the request. One that is a credential never is;
   /// then a key names nothing, and the same request again is a new one.
   let keepsAnswers: Bool
+  /// Whether an older answer is as good as none: not where it names a place in what goes on.
+  let toleratesAge: Bool
   let handler: Handler
   private let segments: [String]
 
@@ -62,7 +64,7 @@ package struct Route: Sendable {
     _ method: Method, _ template: String, parameters: [String] = [], access: Access = .everyone,
     reads: [MediaType] = [], readsNothing: Bool = false, writes: MediaType? = .json,
     alternatives: [MediaType] = [], cost: Cost? = nil, keepsAnswers: Bool = true,
-    reading handler: @escaping Handler
+    toleratesAge: Bool = true, reading handler: @escaping Handler
   ) {
     self.method = method
     self.template = template
@@ -75,6 +77,7 @@ package struct Route: Sendable {
     self.alternatives = alternatives
     self.cost = cost ?? ([.get, .options].contains(method) ? .item : .write)
     self.keepsAnswers = keepsAnswers
+    self.toleratesAge = toleratesAge
     self.handler = handler
     segments = template.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
       .map(String.init)

@@ -24,7 +24,8 @@ struct Serve {
         "colophon: without COLOPHON_MAIL_FROM no mail leaves; who signs up waits for it")
     }
     let service = try await Service.start(
-      configuration, databaseURL: configuration.databaseURL ?? "", mail: mail, on: loop)
+      configuration, databaseURL: configuration.databaseURL ?? "",
+      standbyURL: configuration.readDatabaseURL, mail: mail, on: loop)
     service.announce()
     _ = await ending.wait()
     Terminal.tryNote("Ending: requests under way are answered first.")

@@ -15,6 +15,7 @@ struct Service {
   private let server: Server<ContentAPI>
   private let privateServer: Server<PrivateAPI>
   private let pools: [Pool]
+  private let standbys: [Pool]
   private let draining: Draining
   private let mail: MailWorker?
   private let limits: ClientLimits
@@ -24,10 +25,12 @@ struct Service {
   /// Starts everything; returns when requests are answered and the database answers too. `first` is
   /// the loop of the calling thread. Without a way for mail to leave by, it waits.
   ///
-  /// - Parameter isAlone: no other process serves the same database.
+  /// - Parameters:
+  ///   - standbyURL: of a standby of the database, for when that is away.
+  ///   - isAlone: no other process serves the same database.
   static func start(
-    _ configuration: Configuration, databaseURL: String, mail: MailTransport?,
-    isAlone: Bool = false, on first: EventLoop
+    _ configuration: Configuration, databaseURL: String, standbyURL: String? = nil,
+    mail: MailTransport?, isAlone: Bool = false, on first: EventLoop
   ) async throws -> Service {
     let loops = try startLoops(besides: first)
     let draining = Draining()
@@ -42,6 +45,7 @@ struct Service {
     let position = ContentPosition()
     var caches: [ResponseCache] = []
     var pools: [Pool] = []
+    var standbys: [Pool] = []
     var contentAPIs: [ObjectIdentifier: ContentAPI] = [:]
     for loop in loops {
       let pool = Pool(
@@ -55,11 +59,23 @@ struct Service {
         : ResponseCache(
           capacity: configuration.cache / loops.count, position: position)
       if let cache { caches.append(cache) }
+      var standby: Standby?
+      if let standbyURL {
+        let standbyPool = Standby.pool(standbyURL, loop: loop) { log.write($0) }
+        await standbyPool.start()
+        standbys.append(standbyPool)
+        let reads = ContentAPI(
+          pool: standbyPool, publicURL: configuration.publicURL ?? "", loop: loop,
+          requestIDs: requestIDs, postPage: configuration.postPage
+        ) { log.write($0) }
+        standby = Standby(reads, pool: standbyPool, primary: pool, position: position)
+      }
       contentAPIs[ObjectIdentifier(loop)] = ContentAPI(
         pool: pool, publicURL: configuration.publicURL ?? "",
         crossOrigin: configuration.crossOrigin, limits: limits, loop: loop,
         requestIDs: requestIDs, knownKeys: knownKeys, inFlight: inFlight,
-        signUpPage: configuration.signUpPage, postPage: configuration.postPage, cache: cache
+        signUpPage: configuration.signUpPage, postPage: configuration.postPage, cache: cache,
+        standby: standby
       ) { log.write($0) }
     }
     let apis = contentAPIs
@@ -82,7 +98,7 @@ struct Service {
       throw Failure("\(error.call): the address is taken; stop who has it or choose another port")
     }
     if let reporter { Task.immediate(executorPreference: first) { await reporter.run() } }
-    if !caches.isEmpty {
+    if !caches.isEmpty || !standbys.isEmpty {
       let watch = PositionWatch(pool: pools[0], position: position)
       Task.immediate(executorPreference: first) { await watch.run() }
     }
@@ -107,7 +123,8 @@ struct Service {
         pool: pools[0], publicURL: configuration.publicURL ?? "", loop: loops[0],
         requestIDs: requestIDs, inFlight: inFlight
       ) { log.write($0) }, server: server,
-      privateServer: privateServer, pools: pools, draining: draining, mail: worker,
+      privateServer: privateServer, pools: pools, standbys: standbys, draining: draining,
+      mail: worker,
       limits: limits, reporter: reporter, loop: first)
     guard await service.isReady(within: .seconds(30)) else {
       throw Failure("the database did not become ready within 30 seconds")
@@ -164,13 +181,14 @@ extension Service {
   /// answer may keep them beyond `end`: nobody is there any more to be told what became of them.
   private func closePools(by end: MonotonicInstant) async {
     let closed = Count()
-    for pool in pools {
+    let all = pools + standbys
+    for pool in all {
       Task.immediate(executorPreference: pool.loop) {
         await pool.close()
         closed.value.add(1, ordering: .relaxed)
       }
     }
-    while closed.value.load(ordering: .relaxed) < pools.count, .now() < end {
+    while closed.value.load(ordering: .relaxed) < all.count, .now() < end {
       await loop.sleep(for: .milliseconds(5))
     }
   }
