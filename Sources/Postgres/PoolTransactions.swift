@@ -153,11 +153,21 @@ extension Pool {
       guard let tenancy = slots[index].tenancy, now >= tenancy.deadline,
         let session = slots[index].session
       else { continue }
-      // A rollback under way is nobody's wait; it gets a little longer.
-      if tenancy.isLeft, now < tenancy.deadline + settings.grace { continue }
-      for exchange in session.exchanges(overdue: now) {
+      // What is under way is nobody's wait any more; it gets a little longer, but not at the end.
+      let grace = isClosing ? .zero : settings.grace
+      if tenancy.isLeft, now < tenancy.deadline + grace { continue }
+      let overdue = session.exchanges(overdue: now)
+      for exchange in overdue {
         if exchange.isWaiting { observer(.timedOut(slots[index].role)) }
         exchange.finish(exchange.timeout)
+      }
+      if !tenancy.isLeft, !isClosing, !overdue.isEmpty, !overdue.contains(where: \.sendsCommit) {
+        // Nothing is committed. A server that was only frozen answers on the same connection when it
+        // goes on, long before it has got through all that wanted to connect meanwhile.
+        let role = slots[index].role
+        release(
+          Lease(slot: index, serial: tenancy.serial, role: role, deadline: tenancy.deadline))
+        continue
       }
       session.close("the deadline passed")
       settle(index)
