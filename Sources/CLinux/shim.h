@@ -14,6 +14,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <linux/filter.h>
 #include <linux/memfd.h>
 #include <unistd.h>
 
@@ -21,6 +22,19 @@ int accept4(int descriptor, struct sockaddr *address, socklen_t *length, int fla
 int pipe2(int descriptors[2], int flags);
 int memfd_create(const char *name, unsigned int flags);
 int close_range(unsigned int first, unsigned int last, int flags);
+
+/// From now on the kernel drops every SYN that comes to a listening socket. The program looks at the
+/// flags of the TCP header, where the segment begins for it.
+static inline int colophon_drop_syn(int descriptor) {
+  struct sock_filter steps[] = {
+    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x02, 0, 1),
+    BPF_STMT(BPF_RET | BPF_K, 0),
+    BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+  };
+  struct sock_fprog program = { sizeof steps / sizeof *steps, steps };
+  return setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
 
 /// What a child gets instead of what its parent has. A user of -1 keeps the parent's.
 struct colophon_child {
