@@ -16,6 +16,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <linux/filter.h>
 #include <linux/memfd.h>
 #include <unistd.h>
 
@@ -32,6 +33,19 @@ static inline int colophon_window_size(int descriptor, unsigned short *rows, uns
   *rows = size.ws_row;
   *columns = size.ws_col;
   return 0;
+}
+
+/// From now on the kernel drops every SYN that comes to a listening socket. The program looks at the
+/// flags of the TCP header, where the segment begins for it.
+static inline int colophon_drop_syn(int descriptor) {
+  struct sock_filter steps[] = {
+    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x02, 0, 1),
+    BPF_STMT(BPF_RET | BPF_K, 0),
+    BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+  };
+  struct sock_fprog program = { sizeof steps / sizeof *steps, steps };
+  return setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
 
 /// What a child gets instead of what its parent has. A user of -1 keeps the parent's.

@@ -1,10 +1,13 @@
 package import EventLoop
 package import HTTP
+import Postgres
 
 /// What the environment says; the only place that reads it. README has the same table.
 package struct Configuration: Sendable {
   /// Where PostgreSQL is, as libpq reads it; nil without `DATABASE_URL`.
   package var databaseURL: String?
+  /// Where a standby of it is, for reads when it is away; nil without `COLOPHON_READ_DATABASE_URL`.
+  package var readDatabaseURL: String?
   /// Where the API is served.
   package var listen = SocketAddress("127.0.0.1:8080")!
   /// Where `/livez` and `/readyz` are served.
@@ -40,11 +43,11 @@ package struct Configuration: Sendable {
 
   /// Every variable, in README's order.
   package static let variables: [String] = [
-    "DATABASE_URL", "COLOPHON_LISTEN", "COLOPHON_PRIVATE_LISTEN", "COLOPHON_PUBLIC_URL",
-    "COLOPHON_POST_PAGE", "COLOPHON_CORS_ORIGINS", "COLOPHON_SIGNUP_PAGE", "COLOPHON_MAIL_FROM",
-    "COLOPHON_SENDMAIL", "COLOPHON_TRUSTED_PROXIES", "COLOPHON_CLIENT_HEADER",
-    "COLOPHON_RATE_LIMITS", "COLOPHON_CONNECTIONS_PER_ADDRESS", "COLOPHON_CACHE_MB",
-    "COLOPHON_RUNTIME_ROLE", "COLOPHON_LOG_LEVEL", "COLOPHON_DRAIN_SECONDS",
+    "DATABASE_URL", "COLOPHON_READ_DATABASE_URL", "COLOPHON_LISTEN", "COLOPHON_PRIVATE_LISTEN",
+    "COLOPHON_PUBLIC_URL", "COLOPHON_POST_PAGE", "COLOPHON_CORS_ORIGINS", "COLOPHON_SIGNUP_PAGE",
+    "COLOPHON_MAIL_FROM", "COLOPHON_SENDMAIL", "COLOPHON_TRUSTED_PROXIES",
+    "COLOPHON_CLIENT_HEADER", "COLOPHON_RATE_LIMITS", "COLOPHON_CONNECTIONS_PER_ADDRESS",
+    "COLOPHON_CACHE_MB", "COLOPHON_RUNTIME_ROLE", "COLOPHON_LOG_LEVEL", "COLOPHON_DRAIN_SECONDS",
   ]
 
   /// Reads the variables. Throws every fault at once: unknown `COLOPHON_` names, and values that
@@ -69,6 +72,13 @@ package struct Configuration: Sendable {
       return address
     }
     databaseURL = value("DATABASE_URL")
+    readDatabaseURL = value("COLOPHON_READ_DATABASE_URL")
+    if let url = readDatabaseURL, !Pool.canRead(url) {
+      // Without the text, which may hold a password.
+      faults.append(
+        "COLOPHON_READ_DATABASE_URL must be like postgresql://user@standby/colophon, or libpq's "
+          + "keywords")
+    }
     if let address = address("COLOPHON_LISTEN") { listen = address }
     if let address = address("COLOPHON_PRIVATE_LISTEN") {
       privateListen = address

@@ -28,6 +28,7 @@ package final class ContentAPI: Responder {
   private let waitingRoom: WaitingRoom
   private let fingerprints: Fingerprints
   private let cache: ResponseCache?
+  private let standby: Standby?
   private let observer: Observer
 
   /// - Parameters:
@@ -36,6 +37,7 @@ package final class ContentAPI: Responder {
   ///   - signUpPage: where a plain sign-up form leads; nil for a page of this service.
   ///   - postPage: where the web site shows a post; nil where the profile's address has to do.
   ///   - cache: of the same loop; nil keeps nothing.
+  ///   - standby: of the same loop, for public reads while `pool` has no database.
   ///   - observer: of the same loop.
   ///   - clock: what the limits and the trust in keys go by; the loop's without one.
   package init(
@@ -43,7 +45,7 @@ package final class ContentAPI: Responder {
     limits: ClientLimits = .none, loop: EventLoop, requestIDs: RequestIDs,
     knownKeys: KnownKeys = KnownKeys(), inFlight: KeysInFlight = KeysInFlight(),
     fingerprints: Fingerprints = .standard, signUpPage: String? = nil,
-    postPage: PostPage? = nil, cache: ResponseCache? = nil,
+    postPage: PostPage? = nil, cache: ResponseCache? = nil, standby: Standby? = nil,
     clock: (@Sendable () -> MonotonicInstant)? = nil, observer: Observer = Observer()
   ) {
     posts = Posts(pool: pool, publicURL: publicURL)
@@ -66,6 +68,7 @@ package final class ContentAPI: Responder {
     self.crossOrigin = crossOrigin
     self.requestIDs = requestIDs
     self.cache = cache
+    self.standby = standby
     self.observer = observer
   }
 
@@ -76,6 +79,7 @@ package final class ContentAPI: Responder {
     + Subscriptions.statements + VerifiedKeys.statements + Claim.statements
     + WriteOutcomes.statements + KeyReaper.statements + Outbox.statements
     + SearchIndex.statements + LimitLedger.statements + PositionWatch.statements
+    + Standby.statements
 
   /// The straight line that every request takes.
   package func respond(to request: Request) async -> Response {
@@ -168,14 +172,22 @@ package final class ContentAPI: Responder {
     guard let cache, route.method == .get, route.access == .everyone, call.caller.isAnonymous,
       route.cost(of: call.head) != .search,
       Accept(call.head.values(of: "accept")).best(of: route.offers) ?? 0 == 0
-    else { return try await route.handler(self, call) }
+    else { return try await read(call) }
     return try await cache.reply(
       to: call, now: clock(),
       finish: { response in
         crossOrigin.openPublicRead(&response)
         response.fields.append("X-Content-Type-Options", "nosniff")
       },
-      read: { try await route.handler(self, call) })
+      read: { try await read(call) })
+  }
+
+  /// What the handler has, from the standby if there is one and the primary cannot be asked.
+  private func read(_ call: RouteCall) async throws -> Reply {
+    guard let standby, call.route.mayBeOld(call) else {
+      return try await call.route.handler(self, call)
+    }
+    return try await standby.reply(to: call) { try await call.route.handler(self, call) }
   }
 
   /// The answer to a public read that is in memory, written down already. Whatever is not as plain

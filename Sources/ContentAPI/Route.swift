@@ -32,6 +32,8 @@ package final class Route: Sendable {
   /// Whether its answers are kept under the key of the request. One that is a credential never is;
   /// then a key names nothing, and the same request again is a new one.
   let keepsAnswers: Bool
+  /// Whether an older answer is as good as none: not where it names a place in what goes on.
+  let toleratesAge: Bool
   let handler: Handler
   /// The media types that it answers in, the one for who does not mind first.
   let offers: [MediaType]
@@ -67,7 +69,7 @@ package final class Route: Sendable {
     _ method: Method, _ template: String, parameters: [String] = [], access: Access = .everyone,
     reads: [MediaType] = [], readsNothing: Bool = false, writes: MediaType? = .json,
     alternatives: [MediaType] = [], cost: Cost? = nil, keepsAnswers: Bool = true,
-    reading handler: @escaping Handler
+    toleratesAge: Bool = true, reading handler: @escaping Handler
   ) {
     self.method = method
     self.template = template
@@ -80,6 +82,7 @@ package final class Route: Sendable {
     self.alternatives = alternatives
     self.cost = cost ?? ([.get, .options].contains(method) ? .item : .write)
     self.keepsAnswers = keepsAnswers
+    self.toleratesAge = toleratesAge
     self.handler = handler
     number = .options
     offers = (writes.map { [$0] } ?? []) + alternatives
@@ -132,6 +135,7 @@ package final class Route: Sendable {
     alternatives = route.alternatives
     cost = route.cost
     keepsAnswers = route.keepsAnswers
+    toleratesAge = route.toleratesAge
     handler = route.handler
     offers = route.offers
     segments = route.segments

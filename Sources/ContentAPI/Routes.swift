@@ -118,9 +118,9 @@ extension ContentAPI {
         readsNothing: true, writes: nil, cost: .free
       ) { try await $0.subscriptions.unsubscribe($1) },
 
-      Route(.get, "/v1/changes", parameters: ["since", "limit"], cost: .list) {
-        try await $0.changes.list($1)
-      },
+      Route(
+        .get, "/v1/changes", parameters: ["since", "limit"], cost: .list, toleratesAge: false
+      ) { try await $0.changes.list($1) },
       Route(
         .get, "/feed.json", parameters: ["tag"], writes: .jsonFeed, alternatives: [.json],
         cost: .list

@@ -28,6 +28,12 @@ package struct Socket: ~Copyable, Sendable {
     return socket
   }
 
+  /// Lets no connection begin any more at a listening socket; one whose handshake is under way still
+  /// comes. Whoever is not let in tries again after a second, as TCP does, and is refused once the
+  /// socket is closed. A connection that came between the last `accept` and `close` would be reset,
+  /// with the request that its client may have sent by then.
+  package borrowing func holdOff() { _ = colophon_drop_syn(number) }
+
   /// Begins to connect; the socket becomes writable when that has succeeded or failed.
   package static func connect(to address: SocketAddress) throws(SystemError) -> Socket {
     let family = address.isIPv4 ? AF_INET : AF_INET6

@@ -75,6 +75,9 @@ package struct Server<App: Responder>: Sendable {
       if .now() - start >= grace { break }
       await loop.sleep(for: .milliseconds(25))
     }
+    // Nobody may stand at a door that is shut: a handshake under way is waited for.
+    for worker in workers { await worker.holdOff() }
+    await loop.sleep(for: .milliseconds(100))
     for worker in workers { await worker.stopListening() }
     // Whoever was accepted last is given a moment to send the request that made it connect.
     repeat {

@@ -433,6 +433,14 @@ actor Worker<App: Responder>: LoopBound {
     for case let connection? in connections { close(connection) }
   }
 
+  /// Lets nobody come any more; who is on the way is still taken, until `stopListening`.
+  func holdOff() {
+    switch listening {
+    case .some(let listening): listening.holdOff()
+    case .none: break
+    }
+  }
+
   /// Takes what has been waiting to be accepted, and then nothing more.
   func stopListening() {
     accept(atMost: 4096)

@@ -44,10 +44,11 @@ package actor LocalCluster: LoopBound {
   /// Starts the server on `dataFolder`, which is made with a cluster in it where it is missing, and
   /// returns when it accepts connections: typically after 0.1 s, a new cluster after a second, at
   /// most a minute when there is much to recover. A server of a process that was killed is waited
-  /// for. `programs` are found when nil.
+  /// for. `programs` are found when nil. With a primary, a cluster that has to be made becomes its
+  /// hot standby.
   package static func start(
     dataFolder: String, for purpose: Purpose = .development, programs: ServerPrograms? = nil,
-    on loop: EventLoop
+    standbyOf primary: LocalCluster? = nil, on loop: EventLoop
   ) async throws(LocalPostgresError) -> LocalCluster {
     let folder = try DataFolder(dataFolder)
     let account = try ServerAccount.choose(for: folder)
@@ -61,7 +62,11 @@ package actor LocalCluster: LoopBound {
       try await endServerLeftBehind(on: folder, loop)
       folder.removeUnfinished()
       if !folder.hasCluster {
-        try await makeCluster(in: folder, programs, account, purpose, on: loop)
+        if let primary {
+          try await copyCluster(of: primary, to: folder, programs, account, on: loop)
+        } else {
+          try await makeCluster(in: folder, programs, account, purpose, on: loop)
+        }
       }
       try folder.disownPostmasterFile(for: account)
       cluster = LocalCluster(
@@ -284,5 +289,28 @@ package actor LocalCluster: LoopBound {
       guard failure.contains("invalid locale name") else { break }
     }
     throw LocalPostgresError.notMade(output: failure)
+  }
+
+  /// Makes the cluster as a copy that follows its primary.
+  private static func copyCluster(
+    of primary: LocalCluster, to folder: DataFolder, _ programs: ServerPrograms,
+    _ account: ServerAccount, on loop: EventLoop
+  ) async throws {
+    let unfinished = try folder.makeUnfinished()
+    try account.give(unfinished)
+    var program = account.program(
+      programs.baseBackup,
+      [
+        "--pgdata=\(unfinished)", "--dbname=\(primary.conninfo())", "--write-recovery-conf",
+        "--wal-method=fetch", "--checkpoint=fast", "--no-sync",
+      ])
+    program.output = .captured
+    program.deathSignal = SIGKILL
+    let (exit, output) = try await ChildProcess.run(program, on: loop)
+    guard exit == .status(0) else {
+      Files.remove(unfinished)
+      throw LocalPostgresError.notMade(output: LocalPostgresError.lastLines(output))
+    }
+    try Files.rename(unfinished, to: folder.cluster)
   }
 }

@@ -7,13 +7,14 @@ package struct ServerPrograms: Sendable, Equatable {
   /// The first major version that has all that the schema uses.
   package static let oldestVersion = 15
 
-  /// Holds `initdb` and `postgres`.
+  /// Holds `initdb`, `postgres` and `pg_basebackup`.
   package let folder: String
   /// The major version.
   package let version: Int
 
   package var initdb: String { folder + "/initdb" }
   package var postgres: String { folder + "/postgres" }
+  package var baseBackup: String { folder + "/pg_basebackup" }
 
   /// Where to look.
   package struct Search: Sendable {

@@ -29,11 +29,22 @@ package actor TestCluster: LoopBound {
   private var databaseCount = 0
   private nonisolated let remains = Remains()
 
+  /// What it is a standby of.
+  private var primary: LocalCluster?
+
   private init() {}
 
   /// Starts a cluster of the caller's own; `stop` it.
   package static func start() async throws -> TestCluster {
     let cluster = TestCluster()
+    _ = try await cluster.server()
+    return cluster
+  }
+
+  /// Starts a hot standby of `primary`, by pg_basebackup; `stop` it.
+  package static func start(standbyOf primary: TestCluster) async throws -> TestCluster {
+    let cluster = TestCluster()
+    await cluster.follow(try await primary.server())
     _ = try await cluster.server()
     return cluster
   }
@@ -85,6 +96,9 @@ package actor TestCluster: LoopBound {
   /// Lets all processes of the server go on.
   package func thaw() async throws { try await send(SIGCONT) }
 
+  /// Kills all processes of the server at once, as when its machine fails.
+  package func kill() async throws { try await send(SIGKILL) }
+
   private func send(_ signal: Int32) async throws {
     let pid = try await pid()
     for process in [pid] + OtherProcess.children(of: pid) {
@@ -100,6 +114,8 @@ package actor TestCluster: LoopBound {
     remains.clear()
   }
 
+  private func follow(_ primary: LocalCluster) { self.primary = primary }
+
   private func server() async throws -> LocalCluster {
     let task = starting ?? Task(executorPreference: loop) { try await self.startServer() }
     starting = task
@@ -113,7 +129,8 @@ package actor TestCluster: LoopBound {
     let remains = remains
     remains.folder.withLock { $0 = folder }
     ProcessEnd.add { remains.clear() }
-    return try await LocalCluster.start(dataFolder: folder, for: .tests, on: loop)
+    return try await LocalCluster.start(
+      dataFolder: folder, for: .tests, standbyOf: primary, on: loop)
   }
 
   fileprivate func execute(_ sql: String) async throws {

@@ -93,6 +93,11 @@ package actor Pool: LoopBound {
     }
   }
 
+  /// Whether libpq can read a connection string; it says nothing of whether it leads anywhere.
+  package static func canRead(_ conninfo: String) -> Bool {
+    (try? ConnectionParameters(conninfo, settings: SessionSettings())) != nil
+  }
+
   /// Begins to connect in the background.
   package func start() {
     guard !isStarted, !isClosing else { return }
@@ -143,6 +148,13 @@ package actor Pool: LoopBound {
     }
     if usableReader(now) == nil { return .unavailable("the server does not answer") }
     return .ready
+  }
+
+  /// Whether the server is known not to answer: short reads are refused without being sent.
+  package var isAway: Bool {
+    guard usableReader(.now()) == nil else { return false }
+    return outages[.read] != nil
+      || slots.contains { $0.role == .read && $0.session?.isOpen == true }
   }
 
   /// How many Syncs ended segments on the read connections, for tests and metrics.

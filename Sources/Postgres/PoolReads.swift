@@ -101,6 +101,10 @@ extension Pool {
       if isStalled(session, now), overdue.contains(where: { now >= $0.deadline + settings.grace }) {
         session.close("no answer long after the deadline")
         settle(index)
+        // Whoever comes now need not wait until a connect has failed as well.
+        if !slots.contains(where: { $0.role == .read && $0.stands }) {
+          outages[.read] = "the server does not answer"
+        }
       }
     }
   }

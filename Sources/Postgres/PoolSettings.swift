@@ -19,13 +19,19 @@ package struct PoolSettings: Sendable {
   /// A read connection that has been silent so long with calls outstanding counts as stalled: it
   /// gets no more, and when all are, the pool is not ready.
   package var stallLimit = Duration.milliseconds(1500)
-  /// How long after its deadline an unanswered read may stay before its connection is given up.
+  /// How long after its deadline a call may stay unanswered, unless it is a COMMIT, before its
+  /// connection is given up.
   package var grace = Duration.seconds(1)
 
   /// How many connections it may have at once.
   package var connections: Int { readConnections + queryConnections + writeConnections }
 
-  package init() { session.targetSessionAttributes = "read-write" }
+  /// For a server that can be written, with no place to find names in but PostgreSQL's own: the
+  /// statements of a pool say in which schema each table is.
+  package init() {
+    session.targetSessionAttributes = "read-write"
+    session.searchPath = "pg_catalog, pg_temp"
+  }
 }
 
 /// What a connection of a pool is for.

@@ -13,20 +13,25 @@ extension Pool {
     let result: Result<[Rows], PostgresError> = await Waiter.wait { waiter in
       let exchange = Exchange(.slow, deadline: deadline)
       exchange.waiter = waiter
-      let left = max(0, (deadline - .now()).wholeNanoseconds / 1_000_000)
-      let limit = Call(Session.limit, [.text("\(max(1, left - min(100, left / 5)))ms")])
-      submit(exchange, [.hidden(limit), .call(call)], .sync, lease)
+      submit(exchange, [.hidden(Self.limit(until: deadline)), .call(call)], .sync, lease)
     }
     release(lease)
     guard let rows = try result.get().first else { throw .connectionLost }
     return rows
   }
 
+  /// Sets the server's limit for the statements of a transaction a little below the time left.
+  private static func limit(until deadline: MonotonicInstant) -> Call {
+    let left = max(0, (deadline - .now()).wholeNanoseconds / 1_000_000)
+    return Call(Session.limit, [.text("\(max(1, left - min(100, left / 5)))ms")])
+  }
+
   /// Gives `body` a transaction on a connection of its own. Without `commit` inside, it is rolled
   /// back, whether the body returns or throws. Nothing is sent before the body's first `send`.
   ///
   /// Throws what the body throws, and `PostgresError` when there is no connection. The deadline
-  /// ends the transaction wherever it is; the body learns of it from its next call.
+  /// ends the transaction wherever it is; the body learns of it from its next call. The server's
+  /// `statement_timeout` is never beyond it.
   package nonisolated func transaction<Result>(
     deadline: MonotonicInstant, _ body: (Transaction) async throws -> Result
   ) async throws -> Result {
@@ -148,11 +153,21 @@ extension Pool {
       guard let tenancy = slots[index].tenancy, now >= tenancy.deadline,
         let session = slots[index].session
       else { continue }
-      // A rollback under way is nobody's wait; it gets a little longer.
-      if tenancy.isLeft, now < tenancy.deadline + settings.grace { continue }
-      for exchange in session.exchanges(overdue: now) {
+      // What is under way is nobody's wait any more; it gets a little longer, but not at the end.
+      let grace = isClosing ? .zero : settings.grace
+      if tenancy.isLeft, now < tenancy.deadline + grace { continue }
+      let overdue = session.exchanges(overdue: now)
+      for exchange in overdue {
         if exchange.isWaiting { observer(.timedOut(slots[index].role)) }
         exchange.finish(exchange.timeout)
+      }
+      if !tenancy.isLeft, !isClosing, !overdue.isEmpty, !overdue.contains(where: \.sendsCommit) {
+        // Nothing is committed. A server that was only frozen answers on the same connection when it
+        // goes on, long before it has got through all that wanted to connect meanwhile.
+        let role = slots[index].role
+        release(
+          Lease(slot: index, serial: tenancy.serial, role: role, deadline: tenancy.deadline))
+        continue
       }
       session.close("the deadline passed")
       settle(index)
@@ -175,6 +190,11 @@ extension Pool {
       var commands: [Session.Command] = []
       if tenancy.needsSync { commands.append(.sync) }
       if !tenancy.hasBegun { commands.append(.hidden(Call(Session.begin))) }
+      // The session's own limit is enough while there is more time left than that; where a command
+      // has failed, the next must be the caller's.
+      if !tenancy.needsSync, tenancy.deadline - .now() < settings.session.statementTimeout {
+        commands.append(.hidden(Self.limit(until: tenancy.deadline)))
+      }
       for call in calls { commands.append(.call(call)) }
       if committing {
         commands.append(.commit)

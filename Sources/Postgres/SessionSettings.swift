@@ -4,7 +4,7 @@ import EventLoop
 /// trip and holds from the first statement on.
 ///
 /// What the operator's own `options` say comes later and so wins, except for what correctness
-/// stands on: time zone, isolation and a `synchronous_commit` of at least `on`.
+/// stands on: time zone, isolation, a `synchronous_commit` of at least `on`, and `search_path`.
 package struct SessionSettings: Sendable {
   /// The value of `search_path`; nil leaves the role's or the database's.
   package var searchPath: String?
@@ -24,7 +24,7 @@ package struct SessionSettings: Sendable {
 
   /// The value of the connection option `options`, around the operator's own.
   func options(around own: String) -> String {
-    var ours = [
+    let ours = [
       ("plan_cache_mode", plansForValues ? "force_custom_plan" : "force_generic_plan"),
       ("jit", "off"),
       // A plan made while a table was small is kept while it grows; every statement has its index.
@@ -38,7 +38,6 @@ package struct SessionSettings: Sendable {
       ("tcp_keepalives_count", "3"),
       ("tcp_user_timeout", "10000"),
     ]
-    if let searchPath { ours.append(("search_path", searchPath)) }
     var last = [
       ("TimeZone", "UTC"), ("default_transaction_isolation", "read committed"),
       ("standard_conforming_strings", "on"), ("bytea_output", "hex"),
@@ -47,6 +46,7 @@ package struct SessionSettings: Sendable {
     if !own.contains("synchronous_commit=remote_apply") {
       last.append(("synchronous_commit", "on"))
     }
+    if let searchPath { last.append(("search_path", searchPath)) }
     return (ours.map(Self.option) + (own.isEmpty ? [] : [own]) + last.map(Self.option))
       .joined(separator: " ")
   }

@@ -59,6 +59,7 @@ enum Help {
     and takes any of these variables from a credential of that name.
 
       DATABASE_URL               libpq URI or keywords; several hosts for failover (required)
+      COLOPHON_READ_DATABASE_URL  a standby, for public reads while that is away (nothing)
       COLOPHON_LISTEN            address and port (127.0.0.1:8080)
       COLOPHON_PRIVATE_LISTEN    of /livez, /readyz, /metrics; private (127.0.0.1:9090)
       COLOPHON_PUBLIC_URL        put before paths in Location and Link (nothing)

@@ -26,8 +26,8 @@ struct Serve {
       observer.note(.mailStays)
     }
     let service = try await Service.start(
-      configuration, databaseURL: configuration.databaseURL ?? "", mail: mail, log: log,
-      given: given, on: loop)
+      configuration, databaseURL: configuration.databaseURL ?? "",
+      standbyURL: configuration.readDatabaseURL, mail: mail, log: log, given: given, on: loop)
     service.announce()
     let supervision = Supervision(of: service, by: supervisor, on: loop)
     Task.immediate(executorPreference: loop) { await supervision.run() }

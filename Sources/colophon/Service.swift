@@ -15,6 +15,7 @@ struct Service {
   private let server: Server<ContentAPI>
   private let privateServer: Server<PrivateAPI>
   private let pools: [Pool]
+  private let standbys: [Pool]
   private let draining: Draining
   private let observer: Observer
   private let mail: MailWorker?
@@ -26,12 +27,14 @@ struct Service {
   /// the loop of the calling thread. Without a way for mail to leave by, it waits.
   ///
   /// - Parameters:
+  ///   - standbyURL: of a standby of the database, for when that is away.
   ///   - log: where everything is written down that happens.
   ///   - isAlone: no other process serves the same database.
   ///   - given: sockets to be served instead of the configured addresses.
   static func start(
-    _ configuration: Configuration, databaseURL: String, mail: MailTransport?,
-    log: Log, isAlone: Bool = false, given: GivenListeners = GivenListeners(), on first: EventLoop
+    _ configuration: Configuration, databaseURL: String, standbyURL: String? = nil,
+    mail: MailTransport?, log: Log, isAlone: Bool = false,
+    given: GivenListeners = GivenListeners(), on first: EventLoop
   ) async throws -> Service {
     DescriptorLimit.raise()
     let loops = try startLoops(besides: first)
@@ -51,6 +54,7 @@ struct Service {
     let position = ContentPosition()
     var caches: [ResponseCache] = []
     var pools: [Pool] = []
+    var standbys: [Pool] = []
     var contentAPIs: [ObjectIdentifier: ContentAPI] = [:]
     for (loop, observer) in zip(loops, observers) {
       let pool = Pool(
@@ -64,12 +68,22 @@ struct Service {
         : ResponseCache(
           capacity: configuration.cache / loops.count, position: position)
       if let cache { caches.append(cache) }
+      var standby: Standby?
+      if let standbyURL {
+        let standbyPool = Standby.pool(standbyURL, loop: loop) { observer.note(.database($0)) }
+        await standbyPool.start()
+        standbys.append(standbyPool)
+        let reads = ContentAPI(
+          pool: standbyPool, publicURL: configuration.publicURL ?? "", loop: loop,
+          requestIDs: requestIDs, postPage: configuration.postPage, observer: observer)
+        standby = Standby(reads, pool: standbyPool, primary: pool, position: position)
+      }
       contentAPIs[ObjectIdentifier(loop)] = ContentAPI(
         pool: pool, publicURL: configuration.publicURL ?? "",
         crossOrigin: configuration.crossOrigin, limits: limits, loop: loop,
         requestIDs: requestIDs, knownKeys: knownKeys, inFlight: inFlight,
         signUpPage: configuration.signUpPage, postPage: configuration.postPage, cache: cache,
-        observer: observer)
+        standby: standby, observer: observer)
     }
     let apis = contentAPIs
     let allCaches = caches
@@ -101,7 +115,7 @@ struct Service {
       ).start()
     }
     if let reporter { Task.immediate(executorPreference: first) { await reporter.run() } }
-    if !caches.isEmpty {
+    if !caches.isEmpty || !standbys.isEmpty {
       let watch = PositionWatch(pool: pools[0], position: position)
       Task.immediate(executorPreference: first) { await watch.run() }
     }
@@ -125,8 +139,8 @@ struct Service {
       contentAPI: ContentAPI(
         pool: pools[0], publicURL: configuration.publicURL ?? "", loop: loops[0],
         requestIDs: requestIDs, inFlight: inFlight), server: server,
-      privateServer: privateServer, pools: pools, draining: draining, observer: observer,
-      mail: worker,
+      privateServer: privateServer, pools: pools, standbys: standbys, draining: draining,
+      observer: observer, mail: worker,
       limits: limits, reporter: reporter, loop: first)
     guard await service.isReady(within: .seconds(30)) else {
       throw Failure("the database did not become ready within 30 seconds")
@@ -208,13 +222,14 @@ extension Service {
   /// answer may keep them beyond `end`: nobody is there any more to be told what became of them.
   private func closePools(by end: MonotonicInstant) async {
     let closed = Count()
-    for pool in pools {
+    let all = pools + standbys
+    for pool in all {
       Task.immediate(executorPreference: pool.loop) {
         await pool.close()
         closed.value.add(1, ordering: .relaxed)
       }
     }
-    while closed.value.load(ordering: .relaxed) < pools.count, .now() < end {
+    while closed.value.load(ordering: .relaxed) < all.count, .now() < end {
       await loop.sleep(for: .milliseconds(5))
     }
   }

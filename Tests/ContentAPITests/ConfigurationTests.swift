@@ -30,7 +30,8 @@ import Testing
 
   @Test func `takes what is set, and an empty value for none`() throws {
     let configuration = try Configuration([
-      "DATABASE_URL": "postgresql:///x", "COLOPHON_LISTEN": "[::1]:0",
+      "DATABASE_URL": "postgresql:///x", "COLOPHON_READ_DATABASE_URL": "host=b dbname=x",
+      "COLOPHON_LISTEN": "[::1]:0",
       "COLOPHON_PRIVATE_LISTEN": "0.0.0.0:65535", "COLOPHON_PUBLIC_URL": "https://a.example:8443/",
       "COLOPHON_MAIL_FROM": "News@example.com", "COLOPHON_SENDMAIL": "/opt/mail/sendmail",
       "COLOPHON_RUNTIME_ROLE": "a role", "COLOPHON_DRAIN_SECONDS": "3600", "PATH": "/bin",
@@ -47,6 +48,7 @@ import Testing
     limits[.address] = .init(burst: .init(5, per: 1), sustained: .init(1_000_000_000, per: 60))
     #expect(configuration.rateLimits == limits)
     #expect(configuration.databaseURL == "postgresql:///x")
+    #expect(configuration.readDatabaseURL == "host=b dbname=x")
     #expect(configuration.listen == SocketAddress("[::1]:0"))
     #expect(configuration.privateListen == SocketAddress("0.0.0.0:65535"))
     #expect(configuration.choosesPrivateListen)
@@ -95,9 +97,13 @@ import Testing
     ("COLOPHON_LISTEN", "127.0.0.1:65536"), ("COLOPHON_LISTEN", "127.0.0.1:"),
     ("COLOPHON_LISTEN", ":8080"), ("COLOPHON_LISTEN", "localhost:8080"),
     ("COLOPHON_CLIENT_HEADER", "X-Forwarded-For,Forwarded"),
+    ("COLOPHON_READ_DATABASE_URL", "standby"), ("COLOPHON_READ_DATABASE_URL", "hots=standby"),
+    ("COLOPHON_READ_DATABASE_URL", "postgresql://u:secret@[::1"),
   ])
   func `refuses`(name: String, value: String) {
-    #expect(faults([name: value]).count == 1)
+    let faults = faults([name: value])
+    #expect(faults.count == 1)
+    #expect(!faults.joined().contains("secret"))
   }
 
   @Test func `wants an address for links where mail is sent`() throws {

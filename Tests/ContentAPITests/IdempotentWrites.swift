@@ -376,6 +376,31 @@ import Testing
     }
   }
 
+  @Test func `is given up after the third time, and its key is as free as before`() async throws {
+    try await Site.run { site in
+      let connection = try await site.connect()
+      try await connection.script(
+        """
+        create sequence colophon.failures;
+        create function colophon.fail() returns trigger language plpgsql security definer as $$
+        begin
+          if nextval('colophon.failures') <= 3 then raise exception using errcode = '40P01'; end if;
+          return null;
+        end $$;
+        create constraint trigger fail after insert on colophon.posts deferrable initially deferred
+          for each row execute function colophon.fail();
+        """)
+      await connection.close()
+      let answer = try await site.post(json: Self.json, Self.key("k"))
+      #expect(answer.status == 503)
+      #expect(answer.problem == "unavailable")
+      #expect(answer["Retry-After"] != nil)
+      #expect(try await site.value("select last_value::text from colophon.failures") == "3")
+      #expect(try await posts(site) == "0")
+      #expect(try await site.post(json: Self.json, Self.key("k")).status == 201)
+    }
+  }
+
   @Test func `is replayed from a program that compares in another way`() async throws {
     let next = Fingerprints(
       current: 2, [1: Fingerprints.canonical, 2: { $0.path.joined().utf8.map { $0 } }])

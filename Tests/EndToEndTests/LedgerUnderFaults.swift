@@ -184,7 +184,7 @@ extension TheProgram {
     }
 
     /// What is in the database is what the clients were told, and nothing else.
-    private static func expectBooksToAgree(
+    static func expectBooksToAgree(
       _ tally: Ledger.Tally, _ database: MadeDatabase, _ stage: Stage
     ) async throws {
       func ask(_ sql: String) async throws -> [String] {

@@ -152,6 +152,20 @@ private let echo = Statement("echo", "select $1::int")
     await closing.value
   }
 
+  @Test func `finds names in PostgreSQL's own schema alone, whatever the operator says`()
+    async throws
+  {
+    let database = try await TestCluster.shared.makeDatabase()
+    let path = Statement("path", "select current_setting('search_path')")
+    let pool = Pool(
+      conninfo: database.conninfo + " options='-c search_path=public'", statements: [path],
+      loop: Stage.loop)
+    await pool.start()
+    let rows = try await pool.read(Call(path), deadline: Stage.soon)
+    #expect(rows.text(0, 0) == "pg_catalog, pg_temp")
+    await pool.close()
+  }
+
   @Test func `does not become ready with a statement that cannot be prepared`() async throws {
     let database = try await TestCluster.shared.makeDatabase()
     let staged = StagedPool(database.conninfo, [Statement("wrong", "select nonsense")])

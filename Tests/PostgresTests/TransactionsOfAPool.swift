@@ -12,8 +12,9 @@ private let goBack = Statement("go-back", "rollback to savepoint handler")
 private let slowAtCommit = Statement("slow", "insert into slow values (1)")
 private let warningAtCommit = Statement("warning", "insert into warning values (1)")
 private let deferred = Statement("deferred", "insert into once values (1)")
+private let sleep = Statement("sleep", "select pg_sleep(60)")
 private let statements = [
-  insert, count, backend, savepoint, goBack, slowAtCommit, warningAtCommit, deferred,
+  insert, count, backend, savepoint, goBack, slowAtCommit, warningAtCommit, deferred, sleep,
 ]
 
 private let schema = """
@@ -22,7 +23,11 @@ private let schema = """
   create table warning (n int);
   create table once (n int unique deferrable initially deferred);
   create function be_slow() returns trigger language plpgsql as
-    $$ begin perform pg_sleep(3); return null; end $$;
+    $$ begin
+      perform pg_sleep(3); return null;
+      -- Not to be stopped by statement_timeout.
+      exception when query_canceled then perform pg_sleep(2); return null;
+    end $$;
   create constraint trigger slow after insert on slow deferrable initially deferred
     for each row execute function be_slow();
   create function warn() returns trigger language plpgsql as
@@ -210,6 +215,28 @@ private let schema = """
       }
     }
     #expect(error == .outcomeUnknown)
+    await staged.pool.close()
+    await watcher.close()
+  }
+
+  @Test func `are stopped by the server a little before their deadline, and keep the connection`()
+    async throws
+  {
+    let (staged, watcher) = try await stage()
+    for hasBegun in [false, true] {
+      let error = await Stage.failure {
+        try await staged.pool.transaction(deadline: .now() + .seconds(3)) { transaction in
+          if hasBegun { _ = try await transaction.send([Call(insert, [.text("a")])]) }
+          _ = try await transaction.send([Call(sleep)])
+        }
+      }
+      #expect(error == .timedOut)
+    }
+    try await staged.pool.transaction(deadline: Stage.soon) { transaction in
+      _ = try await transaction.commit([Call(insert, [.text("b")])])
+    }
+    #expect(try await slugs(watcher) == ["b"])
+    #expect(staged.lost(.write) == 0)
     await staged.pool.close()
     await watcher.close()
   }

@@ -31,6 +31,12 @@ package final class ContentPosition: Sendable {
     confirmed.store(instant.nanoseconds, ordering: .releasing)
   }
 
+  /// When the question was sent that the database has answered last; nil when it never has.
+  package var lastConfirmed: MonotonicInstant? {
+    let confirmed = confirmed.load(ordering: .acquiring)
+    return confirmed == .min ? nil : MonotonicInstant(nanoseconds: confirmed)
+  }
+
   /// What is to be thought of what was read under a number.
   package enum Standing: Sendable, Equatable {
     /// It is what the database has.

@@ -160,7 +160,8 @@ package final class ResponseCache: Sendable {
     let result: Result<Reply, any Error>
     do { result = .success(try await read()) } catch { result = .failure(error) }
     var answer: CachedAnswer?
-    if case .success(.representation(let shown)) = result, shown.isPublic {
+    // What a standby has is not known to be what the primary has.
+    if case .success(.representation(let shown)) = result, shown.isPublic, shown.age == nil {
       answer = CachedAnswer(
         target: target, shown, number: flight.number, asked: now, of: call.route.number,
         cost: call.route.cost(of: call.head), finish: finish)

@@ -20,8 +20,8 @@ package struct LimitLedger: Sendable {
     settings.readConnections = 0
     settings.queryConnections = 0
     settings.writeConnections = 1
-    settings.connectLimit = .seconds(1)
-    settings.grace = .zero
+    // As long as TCP waits for a server that may have gone for good.
+    settings.grace = .seconds(10)
     settings.backoff = Backoff(floor: .milliseconds(200), ceiling: .milliseconds(200))
     settings.session.statementTimeout = .milliseconds(300)
     settings.session.lockTimeout = .milliseconds(300)

@@ -5,8 +5,9 @@ import RateLimits
 /// Keeps one limit over all replicas: tells the others through the database that this one is there
 /// and what its clients have taken, and hears what theirs have. No request waits for it.
 ///
-/// Every 200 to 300 ms, and at once when a client has come near to what may be taken behind the
-/// others' backs. One that is alone tells only that it is there.
+/// Every 200 to 300 ms, three times as often until it is in step with the others, and at once when a
+/// client has come near to what may be taken behind the others' backs. One that is alone tells only
+/// that it is there.
 package actor LimitReporter: LoopBound {
   package nonisolated let loop: EventLoop
   private let limiter: RateLimiter
@@ -60,10 +61,7 @@ package actor LimitReporter: LoopBound {
       if .now() >= due || (isInTouch && limiter.isReportUrgent) {
         let begun = MonotonicInstant.now()
         await report()
-        // Without a connection a report costs nothing and fails at once: the first one that can be
-        // carried out should not be late.
-        let pause = isInTouch ? 200...300 : 50...100
-        due = begun + .milliseconds(Int.random(in: pause))
+        due = begun + .milliseconds(Int.random(in: pause(now: .now())))
         noteReplicas()
       }
       if .now() >= tidyDue {
@@ -79,6 +77,15 @@ package actor LimitReporter: LoopBound {
     }
     await pool.close()
     hasEnded = true
+  }
+
+  /// Milliseconds from the beginning of a report to that of the next.
+  private func pause(now: MonotonicInstant) -> ClosedRange<Int> {
+    // Without a connection a report costs nothing and fails at once: the first one that can be
+    // carried out should not be late.
+    if !isInTouch { return 20...40 }
+    // Each waits for what the others say before it admits from the whole limit again.
+    return limiter.regime.shares(now: now.nanoseconds) > 1 ? 60...100 : 200...300
   }
 
   /// Reports once more and leaves, so that the others need not wait for this one to be missed.
