@@ -120,11 +120,7 @@ package final class ContentAPI: Responder {
       let answer = Problem(any: error)
       problem = answer
       isShed = answer.kind == .unavailable
-      if let postgres = error as? PostgresError {
-        trail.cause = postgres.cause
-      } else if trail.cause == nil {
-        trail.cause = "\(error)"
-      }
+      if answer.kind.status >= 500 { trail.failed(error) }
       response = answer.response(instance: id)
     }
     // Before anybody hears of the write. One whose outcome is unknown is found by asking.
@@ -156,8 +152,12 @@ package final class ContentAPI: Responder {
     answered.cache = trail.cache
     answered.key = trail.key
     answered.problem = problem?.kind
-    if response.status >= 500 { answered.cause = trail.cause.map(Redaction.cleaned) }
-    if !caller.isAnonymous,
+    // A replayed answer has no cause but that of its first time.
+    if problem != nil, response.status >= 500 {
+      answered.cause = trail.cause.map(Redaction.cleaned)
+    }
+    // An answer that is kept under a key is the same each time.
+    if !caller.isAnonymous, head.place(of: "idempotency-key") == .absent,
       response.fields.first(of: "Cache-Control")?.text.hasSuffix("no-store") == true
     {
       response.fields.append("Server-Timing", FieldValue(answered.serverTiming))

@@ -14,7 +14,9 @@ import Synchronization
   package final class Lane: Sendable {
     private struct State {
       var lines: [UInt8] = []
+      /// Since the start, and how many of them the writer has heard of.
       var lost = 0
+      var told = 0
     }
 
     private let state = Locked(State())
@@ -52,17 +54,19 @@ import Synchronization
     fileprivate func take(_ lines: inout [UInt8]) -> Int {
       state.withLock { state in
         swap(&state.lines, &lines)
-        let lost = state.lost
-        state.lost = 0
-        return lost
+        defer { state.told = state.lost }
+        return state.lost - state.told
       }
     }
+
+    fileprivate var lost: Int { state.withLock { $0.lost } }
   }
 
   private let descriptor: Int32
   private let capacity: Int
   private let lanes = Locked<[Lane]>([])
-  private let lost = Atomic(0)
+  /// Lines that were taken from their lanes and could not be written.
+  private let unwritten = Atomic(0)
   private let noteLost: @Sendable (Int) -> [UInt8]
 
   private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
@@ -125,7 +129,9 @@ import Synchronization
   }
 
   /// Lines that were lost since the start, because nobody took them in time or at all.
-  package var lostLines: Int { lost.load(ordering: .relaxed) }
+  package var lostLines: Int {
+    lanes.withLock { $0 }.reduce(unwritten.load(ordering: .relaxed)) { $0 + $1.lost }
+  }
 
   /// Writes what is there and ends the thread; what cannot be written within `bound` is left.
   package func finish(within bound: Duration) {
@@ -153,13 +159,12 @@ import Synchronization
     while true {
       let isLast = waitForLines()
       for lane in lanes.withLock({ $0 }) {
-        let missing = lane.take(&lines)
-        unsaid += missing
-        lost.add(missing, ordering: .relaxed)
+        unsaid += lane.take(&lines)
         if !lines.isEmpty {
           let written = write(lines)
-          lost.add(lines.count { $0 == Self.lineFeed } - written, ordering: .relaxed)
-          unsaid += lines.count { $0 == Self.lineFeed } - written
+          let failed = lines.count { $0 == Self.lineFeed } - written
+          unwritten.add(failed, ordering: .relaxed)
+          unsaid += failed
           lines.removeAll(keepingCapacity: true)
           if written == 0 { continue }
         }

@@ -13,6 +13,15 @@ package enum Terminal {
     if errorIsTerminal { write("\r\u{1B}[K" + line, to: 2) }
   }
 
+  /// Opens those of standard input, output and error that the process was started without, to nothing:
+  /// the next descriptor would get the number, and what is written for people would go there. Before
+  /// anything else is opened.
+  package static func openMissing() {
+    for number in Int32(0)...2 where fcntl(number, F_GETFD) < 0 {
+      _ = unsafe open("/dev/null", O_RDWR)
+    }
+  }
+
   package static var outputIsTerminal: Bool { isatty(1) == 1 }
   package static var errorIsTerminal: Bool { isatty(2) == 1 }
 

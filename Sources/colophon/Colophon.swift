@@ -12,6 +12,7 @@ enum Colophon {
   static let signals = [SIGTERM, SIGINT]
 
   static func main() {
+    Terminal.openMissing()
     let status: Status
     do {
       let command = try Command(arguments: Array(CommandLine.arguments.dropFirst()))

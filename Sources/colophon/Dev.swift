@@ -47,7 +47,7 @@ struct Dev {
           "PostgreSQL has ended, by itself or by somebody else; its last words are in "
             + "\(cluster.dataFolder)/server.log. The data stays; start again")
       }
-      Terminal.note("Stopping; the data stays in \(options.data).")
+      Observer(log).note(.dataStays(folder: options.data))
       // Nobody deals connections out to a development server: idle ones need no long grace.
       await service.drain(within: min(configuration.drain, .seconds(4)))
     } catch {

@@ -173,6 +173,24 @@ extension TheProgram {
       }
     }
 
+    @Test func `goes on where there is no standard error, or its reader has gone`() async throws {
+      try await Stage.run { stage in
+        let database = try await MadeDatabase.make()
+        for script in ["exec \"$@\" 2>&-", "exec \"$@\" 2> >(exec true)"] {
+          let program = try await stage.start(
+            command: ["/bin/bash", "-c", script, "bash", Stage.executable, "serve"],
+            [
+              "DATABASE_URL": database.conninfo, "COLOPHON_LISTEN": "127.0.0.1:0",
+              "COLOPHON_PRIVATE_LISTEN": "127.0.0.1:0", "COLOPHON_RATE_LIMITS": Stage.wideLimits,
+            ])
+          let address = try await program.address()
+          for _ in 0..<100 { #expect(try await stage.get(address, "/v1/posts").status == 200) }
+          await program.send(SIGTERM)
+          #expect(try await program.exit() == .status(0), "\(script)")
+        }
+      }
+    }
+
     @Test func `is ready again after a kill in the middle of writes, and has lost none`()
       async throws
     {

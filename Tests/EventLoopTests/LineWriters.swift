@@ -87,6 +87,7 @@ extension LineWriter.Lane {
     let line = String(repeating: "x", count: 999)
     // The pipe holds 64 KiB, the writer has as much in hand, and the lane as much again.
     for _ in 0..<1000 { lane.append(line) }
+    #expect(writer.lostLines > 0, "it is known while the writer still waits")
     // It does not wait for the reader, who has not come.
     writer.finish(within: .milliseconds(1))
     let text = pipe.text(endingIn: " lost\n")

@@ -24,6 +24,8 @@ package enum Event: Sendable {
   case noSendmail(path: String)
   /// The end has begun, by a signal.
   case draining
+  /// What `dev` has made stays in this folder.
+  case dataStays(folder: String)
   /// It is over, after so long.
   case drained(afterMilliseconds: Int)
 
@@ -39,7 +41,7 @@ package enum Event: Sendable {
     case .mail(.failed): .warning
     case .mail(.died): .error
     case .looseLimit, .notReady, .noSendmail: .warning
-    case .started, .ready, .mailStays, .draining, .drained: .notice
+    case .started, .ready, .mailStays, .draining, .dataStays, .drained: .notice
     }
   }
 }
@@ -48,7 +50,7 @@ package enum Event: Sendable {
 package enum LogLevel: Int, Sendable, CaseIterable, Comparable {
   /// Something is broken that somebody has to mend.
   case error
-  /// Something did not work, and may mend itself: requests that got a 5xx among them.
+  /// Something did not work, and may mend itself: requests that got a 503 among them.
   case warning
   /// What the service does by itself: it starts, connects, hands mails over, ends.
   case notice
@@ -120,7 +122,13 @@ package struct AnsweredRequest: Sendable {
     return "\(max(0, nanoseconds) / 1_000_000).\(zeros)\(microseconds)"
   }
 
-  package var level: LogLevel { status < 500 ? .info : status == 500 ? .error : .warning }
+  package var level: LogLevel {
+    switch status {
+    case 500: .error
+    case 503: .warning
+    default: .info
+    }
+  }
 
   /// Who asked: no more is told of a client. The names are those of the rate limits.
   package enum ClientClass: String, Sendable {

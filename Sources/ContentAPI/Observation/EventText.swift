@@ -21,6 +21,7 @@ extension Event {
     case .mailStays: "mail_stays"
     case .noSendmail: "sendmail_missing"
     case .draining: "draining"
+    case .dataStays: "data_stays"
     case .drained: "drained"
     }
   }
@@ -44,6 +45,7 @@ extension Event {
       "\(path) is no program; handing mails over fails until it is one, or COLOPHON_SENDMAIL names "
         + "another"
     case .draining: "Ending: requests under way are answered first."
+    case .dataStays(let folder): "The data stays in \(folder)."
     case .drained(let milliseconds): "Ended after \(milliseconds) ms."
     }
   }
@@ -66,6 +68,7 @@ extension Event {
     case .ready(let part, let milliseconds):
       [("part", .text(part.rawValue)), ("duration_ms", .number(milliseconds))]
     case .noSendmail(let path): [("path", .text(path))]
+    case .dataStays(let folder): [("folder", .text(folder))]
     case .drained(let milliseconds): [("duration_ms", .number(milliseconds))]
     }
   }

@@ -36,7 +36,7 @@ extension Metrics {
     }
     add(
       .gauge, "http_requests_in_flight",
-      meters.reduce(0) { $0 + $1.flights[0] - $1.flights[1] },
+      max(0, meters.reduce(0) { $0 + $1.flights[0] - $1.flights[1] }),
       help: "Requests that have come and are not answered yet.")
     add(
       .counter, "http_requests_total",

@@ -26,9 +26,14 @@ final class RequestTrail: Sendable {
   }
 
   /// What went wrong last, though the request may have gone on.
-  var cause: String? {
-    get { lastCause.withLock { $0 } }
-    set { lastCause.withLock { $0 = newValue } }
+  var cause: String? { lastCause.withLock { $0 } }
+
+  /// The request has failed with this, because of what went wrong before or by itself.
+  func failed(_ error: any Error) {
+    let own = (error as? PostgresError)?.cause
+    lastCause.withLock { cause in
+      cause = own ?? cause ?? (error as? Problem)?.detail ?? "\(error)"
+    }
   }
 
   /// A call of the database is over, which began at `start` and failed with `error` or not.
@@ -36,7 +41,7 @@ final class RequestTrail: Sendable {
     let took = (MonotonicInstant.now() - start).wholeNanoseconds
     waited.wrappingAdd(took, ordering: .relaxed)
     meters.databaseCall(role, took: took, failed: error)
-    if let error { cause = error.cause }
+    if let error { lastCause.withLock { $0 = error.cause } }
   }
 }
 
