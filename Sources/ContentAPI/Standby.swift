@@ -104,7 +104,7 @@ package struct Standby: Sendable {
     "standby.lag",
     """
     select case when pg_is_in_recovery() then least(1e15, greatest(0, floor(1e6 * extract(
-        epoch from clock_timestamp() - coalesce(pg_last_xact_replay_timestamp(),
+        epoch from colophon.clock() - coalesce(pg_last_xact_replay_timestamp(),
           (select c.checkpoint_time from pg_control_checkpoint() c))))))::bigint
       else 0 end
     """, roles: [.read])

@@ -182,7 +182,7 @@ extension TheProgram {
                 })
               let took = MonotonicInstant.now() - back
               note("all in step \(took) after the database was back")
-              #expect(took < .seconds(5))
+              #expect(took < .seconds(3))
               let after = admissions.list.count
               #expect(await stage.comesToHold { admissions.list.count > after + 100 })
 
