@@ -77,7 +77,10 @@ package struct Socket: ~Copyable, Sendable {
         unsafe getsockname(number, $0, &length)
       }
     }
-    guard code == 0, let address = SocketAddress(storage) else { throw SystemError("getsockname") }
+    if code != 0 { throw SystemError("getsockname") }
+    guard let address = SocketAddress(storage) else {
+      throw SystemError("getsockname", code: EAFNOSUPPORT)
+    }
     return address
   }
 

@@ -63,7 +63,7 @@ package struct DatabaseCheck: Sendable {
     ("standby", "pg_is_in_recovery()"),
     ("read_only", "current_setting('default_transaction_read_only') = 'on'"),
     ("process", "pg_backend_pid()"),
-    ("clock", "(extract(epoch from clock_timestamp()) * 1000)::bigint"),
+    ("clock", "(extract(epoch from statement_timestamp()) * 1000)::bigint"),
     ("time_zone", "current_setting('TimeZone')"),
     ("isolation", "current_setting('default_transaction_isolation')"),
     ("statement_timeout", "current_setting('statement_timeout')"),
