@@ -6,6 +6,8 @@ package struct Server<App: Responder>: Sendable {
   /// Where it listens; the port is the real one also when 0 was asked for.
   package let address: SocketAddress
   private let workers: [Worker<App>]
+  /// Whether the listening sockets end with it. One that was passed is another's, too.
+  private let ownsListeners: Bool
 
   /// Listens and serves. Throws when the address cannot be listened on, also when another process
   /// does so already: sharing a port is for the workers of one server.
@@ -14,14 +16,14 @@ package struct Server<App: Responder>: Sendable {
     timeouts: Timeouts = Timeouts(), perAddress: AddressBound? = nil, responder: (EventLoop) -> App
   ) async throws(SystemError) -> Server {
     if address.port != 0 { _ = try Socket.listen(on: address, sharingPort: false) }
-    return try await start(on: address, loops, limits, timeouts, perAddress, responder) {
-      (address) throws(SystemError) in try Socket.listen(on: address, sharingPort: true)
-    }
+    return try await start(
+      on: address, ownsListeners: true, loops, limits, timeouts, perAddress, responder
+    ) { (address) throws(SystemError) in try Socket.listen(on: address, sharingPort: true) }
   }
 
   private static func start(
-    on address: SocketAddress, _ loops: [EventLoop], _ limits: RequestLimits, _ timeouts: Timeouts,
-    _ perAddress: AddressBound?, _ responder: (EventLoop) -> App,
+    on address: SocketAddress, ownsListeners: Bool, _ loops: [EventLoop], _ limits: RequestLimits,
+    _ timeouts: Timeouts, _ perAddress: AddressBound?, _ responder: (EventLoop) -> App,
     listen: (SocketAddress) throws(SystemError) -> Socket
   ) async throws(SystemError) -> Server {
     var workers: [Worker<App>] = []
@@ -40,7 +42,7 @@ package struct Server<App: Responder>: Sendable {
       for worker in workers { await worker.close() }
       throw error
     }
-    return Server(address: bound, workers: workers)
+    return Server(address: bound, workers: workers, ownsListeners: ownsListeners)
   }
 
   /// The same on a socket that listens already. The workers share it, and it goes on listening
@@ -49,9 +51,9 @@ package struct Server<App: Responder>: Sendable {
     on listener: PassedListener, loops: [EventLoop], limits: RequestLimits = RequestLimits(),
     timeouts: Timeouts = Timeouts(), perAddress: AddressBound? = nil, responder: (EventLoop) -> App
   ) async throws(SystemError) -> Server {
-    try await start(on: listener.address, loops, limits, timeouts, perAddress, responder) {
-      (_) throws(SystemError) in try listener.socket()
-    }
+    try await start(
+      on: listener.address, ownsListeners: false, loops, limits, timeouts, perAddress, responder
+    ) { (_) throws(SystemError) in try listener.socket() }
   }
 
   /// Ends in order. Every answer says `Connection: close` from now on. New connections are still
@@ -76,8 +78,10 @@ package struct Server<App: Responder>: Sendable {
       await loop.sleep(for: .milliseconds(25))
     }
     // Nobody may stand at a door that is shut: a handshake under way is waited for.
-    for worker in workers { await worker.holdOff() }
-    await loop.sleep(for: .milliseconds(100))
+    if ownsListeners {
+      for worker in workers { await worker.holdOff() }
+      await loop.sleep(for: .milliseconds(100))
+    }
     for worker in workers { await worker.stopListening() }
     // Whoever was accepted last is given a moment to send the request that made it connect.
     repeat {
