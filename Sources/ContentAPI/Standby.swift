@@ -11,13 +11,7 @@ package struct Standby: Sendable {
   private let pool: Pool
   private let primary: Pool
   private let position: ContentPosition
-  private let contentAPI: Boxed
-
-  /// A `ContentAPI` has a standby, which has a `ContentAPI`.
-  private final class Boxed: Sendable {
-    let value: ContentAPI
-    init(_ value: ContentAPI) { self.value = value }
-  }
+  private let contentAPI: ContentAPI
 
   private static let patience = Duration.seconds(5)
 
@@ -28,7 +22,7 @@ package struct Standby: Sendable {
   package init(
     _ contentAPI: ContentAPI, pool: Pool, primary: Pool, position: ContentPosition
   ) {
-    self.contentAPI = Boxed(contentAPI)
+    self.contentAPI = contentAPI
     self.pool = pool
     self.primary = primary
     self.position = position
@@ -73,7 +67,7 @@ package struct Standby: Sendable {
     guard let lag = rows.integer(0, 0) else { throw UnexpectedRows() }
     let known = asked + .microseconds(-lag)
     do {
-      switch try await call.route.handler(contentAPI.value, call) {
+      switch try await call.route.handler(contentAPI, call) {
       case .representation(var shown):
         shown.age = age(since: known)
         return .representation(shown)

@@ -116,7 +116,7 @@ enum LogLine {
       }
     }
     json.endObject()
-    line = json.bytes
+    line.append(contentsOf: json.bytes)
     line.append(UInt8(ascii: "\n"))
   }
 
