@@ -38,12 +38,16 @@ private let schema = """
 
 @Suite(.turns) struct TransactionsOfAPool {
   /// A pool with one connection for writes, so that its reuse shows.
-  private func stage() async throws -> (StagedPool, Connection) {
+  /// - Parameter grace: how late the server may be before its connection is given up.
+  private func stage(
+    grace: Duration = PoolSettings().grace
+  ) async throws -> (StagedPool, Connection) {
     let database = try await TestCluster.shared.makeDatabase()
     let watcher = try await Stage.connect(database.conninfo)
     try await watcher.script(schema)
     var settings = PoolSettings()
     settings.writeConnections = 1
+    settings.grace = grace
     // A commit that takes long goes on when nobody waits for it any more.
     settings.session.connectionCheckInterval = Stage.patience
     return (try await StagedPool.ready(database.conninfo, statements, settings), watcher)
@@ -222,7 +226,7 @@ private let schema = """
   @Test func `are stopped by the server a little before their deadline, and keep the connection`()
     async throws
   {
-    let (staged, watcher) = try await stage()
+    let (staged, watcher) = try await stage(grace: Stage.patience)
     for hasBegun in [false, true] {
       let error = await Stage.failure {
         try await staged.pool.transaction(deadline: .now() + .seconds(3)) { transaction in
