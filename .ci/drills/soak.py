@@ -188,7 +188,7 @@ class Soak:
             status = replica.end()
             if status != 0:
                 book.fail(f"server {number + 1} ended with {status}")
-            errors = [line for line in open(replica.errors) if "error: request" in line]
+            errors = [line for line in open(replica.errors) if '"level":"error"' in line]
             if errors:
                 book.fail(f"server {number + 1} has logged {errors[0]}")
         report(f"{took / 60:.1f} minutes, statuses {dict(sorted(book.statuses.items()))}")

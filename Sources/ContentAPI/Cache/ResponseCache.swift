@@ -14,7 +14,7 @@ package final class ResponseCache: Sendable {
   private struct State {
     var store: CacheStore<CachedAnswer>
     /// The reads under way, and who else waits for each.
-    var flights: [Flight: [CheckedContinuation<Result<Reply, any Error>, Never>]] = [:]
+    var flights: [Flight: [CheckedContinuation<Result<Reply, any Error>?, Never>]] = [:]
     var counts = Counts()
     /// Lent to each prompt answer for its own field lines, and used again when that is written.
     var ownFields: [UInt8] = []
@@ -142,21 +142,13 @@ package final class ResponseCache: Sendable {
     let flight = Flight(
       target: target, number: position.number,
       round: now.nanoseconds / ContentPosition.trust.wholeNanoseconds)
-    // No task of this loop comes in between: a flight that is there is there to be joined.
-    if state.withLock({ $0.flights[flight] != nil }) {
-      call.trail.cache = .joined
-      return try await withCheckedContinuation { continuation in
-        state.withLock { state in
-          state.flights[flight]?.append(continuation)
-          state.counts.joined += 1
-        }
-      }.get()
+    while !begin(flight) {
+      if let result = await join(flight) {
+        call.trail.cache = .joined
+        return try result.get()
+      }
     }
     call.trail.cache = .miss
-    state.withLock { state in
-      state.flights[flight] = []
-      state.counts.misses += 1
-    }
     let result: Result<Reply, any Error>
     do { result = .success(try await read()) } catch { result = .failure(error) }
     var answer: CachedAnswer?
@@ -172,6 +164,30 @@ package final class ResponseCache: Sendable {
     }
     for continuation in waiting ?? [] { continuation.resume(returning: result) }
     return try result.get()
+  }
+
+  /// False when the same read is under way.
+  private func begin(_ flight: Flight) -> Bool {
+    state.withLock { state in
+      guard state.flights[flight] == nil else { return false }
+      state.flights[flight] = []
+      state.counts.misses += 1
+      return true
+    }
+  }
+
+  /// What the read found that is under way; nil when it has ended meanwhile, as other tasks of the
+  /// loop may run before this one waits.
+  private func join(_ flight: Flight) async -> Result<Reply, any Error>? {
+    await withCheckedContinuation { continuation in
+      let isUnderWay = state.withLock { state in
+        guard state.flights[flight] != nil else { return false }
+        state.flights[flight]?.append(continuation)
+        state.counts.joined += 1
+        return true
+      }
+      if !isUnderWay { continuation.resume(returning: nil) }
+    }
   }
 }
 
