@@ -8,7 +8,9 @@ package struct WriteOutcomes: Sendable {
   let pool: Pool
 
   func show(_ call: RouteCall) async throws -> Response {
-    guard let key = IdempotencyKey(call.variables[0]) else { throw Problem.keyInvalid }
+    guard let key = IdempotencyKey(call.variables[0]) else {
+      throw Problem(.notFound, "No write can have this key.")
+    }
     guard case .principal(let principal) = call.caller else { throw Problem.unauthorized }
     let name = WriteName(scope: principal.account, key: key.text)
     var state = try await look(name, call.trail)
