@@ -76,23 +76,9 @@ async fn respond(state: Arc<State>, request: Request<Body>) -> Result<Response<B
     if request.method() == Method::POST {
         let key = request.headers()["idempotency-key"].to_str().unwrap().to_owned();
         let bytes = hyper::body::to_bytes(request.into_body()).await.unwrap();
-        let value: Value = serde_json::from_slice(&bytes).unwrap();
-        let writer = state.writers[turn % state.writers.len()].lock().await;
-        writer.client.batch_execute("begin").await?;
-        assert!(writer.client.execute(&writer.claim, &[&key]).await? == 1);
-        let row = writer
-            .client
-            .query_one(
-                &writer.insert,
-                &[&value["slug"].as_str(), &value["title"].as_str(), &value["body"].as_str()],
-            )
-            .await?;
-        let post = post(&row, true);
-        let shard = (turn % 16) as i32;
-        writer.client.execute(&writer.list, &[&post["id"].as_str(), &shard]).await?;
-        writer.client.execute(&writer.keep, &[&key, &post.to_string()]).await?;
-        writer.client.batch_execute("commit").await?;
-        return Ok(answer(201, post));
+        // On its own, as it would be dropped, and its transaction left open, with the connection of a
+        // client that hangs up.
+        return tokio::spawn(write(state, turn, key, bytes)).await.unwrap();
     }
     let reader = &state.readers[turn % state.readers.len()];
     if let Some(slug) = path.strip_prefix("/v1/posts/") {
@@ -107,6 +93,28 @@ async fn respond(state: Arc<State>, request: Request<Body>) -> Result<Response<B
     let rows = reader.client.query(&reader.list, &[&tags]).await?;
     let list: Vec<Value> = rows.iter().map(|row| post(row, false)).collect();
     Ok(answer(200, json!({"data": list, "meta": {"total": total, "limit": 20}})))
+}
+
+async fn write(
+    state: Arc<State>, turn: usize, key: String, bytes: hyper::body::Bytes,
+) -> Result<Response<Body>, tokio_postgres::Error> {
+    let value: Value = serde_json::from_slice(&bytes).unwrap();
+    let writer = state.writers[turn % state.writers.len()].lock().await;
+    writer.client.batch_execute("begin").await?;
+    assert!(writer.client.execute(&writer.claim, &[&key]).await? == 1);
+    let row = writer
+        .client
+        .query_one(
+            &writer.insert,
+            &[&value["slug"].as_str(), &value["title"].as_str(), &value["body"].as_str()],
+        )
+        .await?;
+    let post = post(&row, true);
+    let shard = (turn % 16) as i32;
+    writer.client.execute(&writer.list, &[&post["id"].as_str(), &shard]).await?;
+    writer.client.execute(&writer.keep, &[&key, &post.to_string()]).await?;
+    writer.client.batch_execute("commit").await?;
+    Ok(answer(201, post))
 }
 
 async fn connect(database: &str) -> Client {
