@@ -8,10 +8,7 @@ def run(program, rounds, report):
     with servers.Folder() as folder:
         primary = servers.Postgres(folder, "server-0")
         primary.make()
-        servers.make_database(primary)
-        owner = primary.conninfo("colophon_owner")
-        servers.migrate(program, owner)
-        key = servers.make_key(program, owner)
+        key = servers.make_site(primary, program)
         standby = make_standby(folder, primary, 1)
         return asyncio.run(Failover(folder, program, primary, standby, key, rounds, report).run())
 

@@ -38,10 +38,7 @@ def run(program, rounds, report):
     with servers.Folder() as folder:
         database = servers.Postgres(folder, "data")
         database.make()
-        servers.make_database(database)
-        owner = database.conninfo("colophon_owner")
-        servers.migrate(program, owner)
-        key = servers.make_key(program, owner)
+        key = servers.make_site(database, program)
         runtime = database.conninfo("colophon_runtime")
         replicas = [servers.Colophon(folder, program, name, runtime) for name in ("first", "second")]
         for replica in replicas:

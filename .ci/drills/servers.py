@@ -160,13 +160,6 @@ class Postgres:
             self.process.wait()
 
 
-def make_database(server):
-    """Roles and the database as README tells."""
-    for role in ("colophon_owner", "colophon_runtime"):
-        server.sql(f"create role {role} login")
-    server.sql("create database colophon owner colophon_owner")
-
-
 class Colophon:
     """`colophon serve`, as the runtime role."""
 
@@ -223,6 +216,16 @@ class Colophon:
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+
+def make_site(server, program):
+    """Roles, the database and its schema as README tells; a key that may do everything."""
+    for role in ("colophon_owner", "colophon_runtime"):
+        server.sql(f"create role {role} login")
+    server.sql("create database colophon owner colophon_owner")
+    owner = server.conninfo("colophon_owner")
+    migrate(program, owner)
+    return make_key(program, owner)
 
 
 def migrate(program, url):

@@ -10,10 +10,7 @@ def run(program, minutes, report):
     with servers.Folder() as folder:
         database = servers.Postgres(folder, "data")
         database.make()
-        servers.make_database(database)
-        owner = database.conninfo("colophon_owner")
-        servers.migrate(program, owner)
-        key = servers.make_key(program, owner)
+        key = servers.make_site(database, program)
         sendmail = os.path.join(folder.path, "sendmail")
         with open(sendmail, "w") as file:
             file.write("#!/bin/sh\nexec cat >/dev/null\n")

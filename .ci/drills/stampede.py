@@ -15,10 +15,7 @@ def run(program, seconds, report):
     with servers.Folder() as folder:
         database = servers.Postgres(folder, "data")
         database.make()
-        servers.make_database(database)
-        owner = database.conninfo("colophon_owner")
-        servers.migrate(program, owner)
-        key = servers.make_key(program, owner)
+        key = servers.make_site(database, program)
         server = servers.Colophon(folder, program, "server", database.conninfo("colophon_runtime"))
         server.start()
         kinds = [
