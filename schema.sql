@@ -1,4 +1,4 @@
--- Colophon's database, version 3.
+-- Colophon's database.
 --
 -- This one file makes a new database, in one transaction, on PostgreSQL 15 or newer; `colophon
 -- migrate` runs it when the schema is not there yet. A database of an earlier version gets here by
