@@ -162,4 +162,16 @@ import Testing
       #expect(expired.json["status"]?.integerValue == 201)
     }
   }
+
+  @Test func `are free for all who ask at once`() async throws {
+    try await Site.run { site in
+      let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
+        for _ in 0..<64 {
+          group.addTask { try await site.get("/v1/idempotency/k", site.authorized).status }
+        }
+        return try await group.reduce(into: Set()) { $0.insert($1) }
+      }
+      #expect(statuses == [404], "nobody has written under it")
+    }
+  }
 }

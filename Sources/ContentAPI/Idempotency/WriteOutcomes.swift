@@ -31,20 +31,24 @@ package struct WriteOutcomes: Sendable {
   }
 
   /// A write under way is a row that nobody sees, so the key is claimed, which waits for it for a
-  /// moment, and given back. nil when it is free.
+  /// moment, and given back before anybody hears of it: the next who asks finds no claim of ours. nil
+  /// when it is free.
   private func look(_ name: WriteName, _ trail: RequestTrail) async throws -> State? {
     let id: [Parameter] = [.text(name.scope), .text(name.key)]
     return try await pool.transaction(deadline: .now() + .seconds(5), for: trail) {
       transaction in
       let outcome = await transaction.attempt(
-        [Call(Self.limit), Call(Self.probe, id), Call(Claim.status, id)])
+        [
+          Transaction.savepoint, Call(Self.limit), Call(Self.probe, id), Call(Claim.status, id),
+          Transaction.undo,
+        ])
       if let error = outcome.error {
-        if outcome.rows.count == 1, error.serverError?.sqlState == "55P03" { return .inProgress }
+        if outcome.rows.count == 2, error.serverError?.sqlState == "55P03" { return .inProgress }
         throw error
       }
-      guard let row = outcome.rows.last, let isExpired = row.boolean(0, 1),
-        let createdAt = row.text(0, 2)
-      else { return nil }
+      guard outcome.rows.count == 5 else { throw UnexpectedRows() }
+      let row = outcome.rows[3]
+      guard let isExpired = row.boolean(0, 1), let createdAt = row.text(0, 2) else { return nil }
       guard let status = row.integer(0, 0) else { return nil }
       return .answered(status: status, isExpired: isExpired, createdAt: createdAt)
     }
