@@ -248,10 +248,11 @@ struct KeptAnswer: Sendable, Equatable {
 
   var response: Response {
     var response = Response(status: status, body: body)
-    for line in fields.split(separator: "\n") {
-      let parts = line.split(separator: ":", maxSplits: 1)
-      guard parts.count == 2, let name = FieldName(token: String(parts[0])) else { continue }
-      response.fields.append(name, FieldValue(String(parts[1].dropFirst())))
+    for line in fields.utf8.split(separator: UInt8(ascii: "\n")) {
+      guard let colon = line.firstIndex(of: UInt8(ascii: ":")),
+        let name = FieldName(token: String(Substring(line[..<colon])))
+      else { continue }
+      response.fields.append(name, FieldValue(String(Substring(line[colon...].dropFirst(2)))))
     }
     response.fields.append(
       "Cache-Control", status < 400 ? "private, no-store" : "no-store")
