@@ -83,6 +83,24 @@ import CLibpq
     }
   }
 
+  /// The values of columns that follow each other as one, as the server wrote them; nil when one is
+  /// NULL.
+  package func joined(_ row: Int, _ columns: Range<Int>) -> [UInt8]? {
+    var length = 0
+    for column in columns {
+      guard !isNull(row, column) else { return nil }
+      length += unsafe Int(PQgetlength(result, Int32(row), Int32(column)))
+    }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(length)
+    for column in columns {
+      _ = withBytes(row, column) { value in
+        unsafe value.withUnsafeBufferPointer { unsafe bytes.append(contentsOf: $0) }
+      }
+    }
+    return bytes
+  }
+
   /// The value as a whole number; nil for NULL and for what is none.
   package func integer(_ row: Int, _ column: Int) -> Int? {
     withBytes(row, column) { value in Self.parseInteger(value) } ?? nil

@@ -56,7 +56,7 @@ extension Posts {
   private func find(
     _ call: RouteCall, _ query: Query, _ read: () async throws -> Rows
   ) async throws -> (Rows, Response?) {
-    for _ in 0..<2 {
+    for _ in 0..<Self.looks {
       let rows = try await read()
       if rows.count == 1 { return (rows, nil) }
       if let elsewhere = try await moved(call, query) { return (rows, elsewhere) }

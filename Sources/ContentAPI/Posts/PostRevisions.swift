@@ -24,7 +24,7 @@ extension Posts {
     let list = Call(
       request.isBackward ? Self.newerRevisions : Self.olderRevisions,
       [.text(slug), .integer(request.limit), .integer(from ?? Int(Int32.max) + 1)])
-    for _ in 0..<2 {
+    for _ in 0..<Self.looks {
       let rows = try await pool.read(list, deadline: .now() + Self.patience, for: call.trail)
       guard rows.count == 1 else {
         if let answer = try await moved(call, query) { return .response(answer) }
