@@ -29,6 +29,8 @@ struct Writer {
     claim: Statement,
     insert: Statement,
     list: Statement,
+    look: Statement,
+    project: Statement,
     keep: Statement,
 }
 
@@ -78,7 +80,11 @@ async fn respond(state: Arc<State>, request: Request<Body>) -> Result<Response<B
         let bytes = hyper::body::to_bytes(request.into_body()).await.unwrap();
         // On its own, as it would be dropped, and its transaction left open, with the connection of a
         // client that hangs up.
-        return tokio::spawn(write(state, turn, key, bytes)).await.unwrap();
+        return if path == "/v1/projects" {
+            tokio::spawn(write_project(state, turn, key, bytes)).await.unwrap()
+        } else {
+            tokio::spawn(write(state, turn, key, bytes)).await.unwrap()
+        };
     }
     let reader = &state.readers[turn % state.readers.len()];
     if let Some(slug) = path.strip_prefix("/v1/posts/") {
@@ -99,14 +105,17 @@ async fn write(
     state: Arc<State>, turn: usize, key: String, bytes: hyper::body::Bytes,
 ) -> Result<Response<Body>, tokio_postgres::Error> {
     let value: Value = serde_json::from_slice(&bytes).unwrap();
+    let body = value["body"].as_str().unwrap();
+    let words = body.split_whitespace().count() as i32;
+    let excerpt: String = body.chars().take(199).chain(['…']).collect();
     let writer = state.writers[turn % state.writers.len()].lock().await;
     writer.client.batch_execute("begin").await?;
-    assert!(writer.client.execute(&writer.claim, &[&key]).await? == 1);
+    assert!(writer.client.execute(&writer.claim, &[&key, &&bytes[..]]).await? == 1);
     let row = writer
         .client
         .query_one(
             &writer.insert,
-            &[&value["slug"].as_str(), &value["title"].as_str(), &value["body"].as_str()],
+            &[&value["slug"].as_str(), &value["title"].as_str(), &body, &excerpt, &words],
         )
         .await?;
     let post = post(&row, true);
@@ -115,6 +124,34 @@ async fn write(
     writer.client.execute(&writer.keep, &[&key, &post.to_string()]).await?;
     writer.client.batch_execute("commit").await?;
     Ok(answer(201, post))
+}
+
+async fn write_project(
+    state: Arc<State>, turn: usize, key: String, bytes: hyper::body::Bytes,
+) -> Result<Response<Body>, tokio_postgres::Error> {
+    let value: Value = serde_json::from_slice(&bytes).unwrap();
+    let writer = state.writers[turn % state.writers.len()].lock().await;
+    writer.client.batch_execute("begin").await?;
+    writer.client.execute(&writer.claim, &[&key, &&bytes[..]]).await?;
+    let kept = writer.client.query_one(&writer.look, &[&key]).await?;
+    assert!(kept.get::<_, Option<&str>>(0).is_none());
+    let position = value["position"].as_i64().unwrap() as i32;
+    let row = writer
+        .client
+        .query_one(
+            &writer.project,
+            &[&value["slug"].as_str(), &value["name"].as_str(), &position, &value["body"].as_str()],
+        )
+        .await?;
+    let project = json!({
+        "id": text(&row, 0), "slug": text(&row, 1), "name": text(&row, 2),
+        "description": text(&row, 3), "url": text(&row, 4), "repository_url": text(&row, 5),
+        "tags": row.get::<_, Vec<&str>>(6), "featured": row.get::<_, bool>(7),
+        "position": row.get::<_, i32>(8), "body": text(&row, 9), "created_at": text(&row, 10),
+        "updated_at": text(&row, 11), "version": row.get::<_, i32>(12)});
+    writer.client.execute(&writer.keep, &[&key, &project.to_string()]).await?;
+    writer.client.batch_execute("commit").await?;
+    Ok(answer(201, project))
 }
 
 async fn connect(database: &str) -> Client {
@@ -143,12 +180,14 @@ async fn main() {
         state.readers.push(Reader { client, item, count, list });
     }
     connect(&arguments[1]).await.batch_execute(
-        "create table if not exists public.peer_keys (key text primary key, answer text)",
+        "create table if not exists public.peer_keys ( \
+           key text primary key, fingerprint bytea not null, answer text)",
     ).await.unwrap();
     for _ in 0..8 {
         let client = connect(&arguments[1]).await;
         let claim = client.prepare(
-            "insert into public.peer_keys (key) values ($1) on conflict do nothing").await.unwrap();
+            "insert into public.peer_keys (key, fingerprint) values ($1, sha256($2)) \
+             on conflict do nothing").await.unwrap();
         let list = client.prepare(
             "with l as ( \
                insert into colophon.listings (post_id, tag, published_at, counted) \
@@ -160,11 +199,21 @@ async fn main() {
              select t, $2::integer::smallint, 1 from unnest(array['', 'written']) t \
              on conflict (tag, shard) do update set posts = counters.posts + 1").await.unwrap();
         let insert = client.prepare(&format!(
-            "insert into colophon.posts (slug, title, body, status, published_at, tags, counted) \
-             values ($1, $2, $3, 'published', now(), array['written'], true) \
+            "insert into colophon.posts \
+               (slug, title, body, derived_excerpt, word_count, status, published_at, tags, counted) \
+             values ($1, $2, $3, $4, $5, 'published', now(), array['written'], true) \
              returning {COLUMNS}")).await.unwrap();
+        let look = client.prepare(
+            "select answer from public.peer_keys where key = $1").await.unwrap();
+        let project = client.prepare(
+            "insert into colophon.projects (slug, name, position, body) values ($1, $2, $3, $4) \
+             returning id::text, slug, name, description, url, repository_url, tags, featured, \
+               position, body, colophon.rfc3339(created_at), colophon.rfc3339(updated_at), \
+               version").await.unwrap();
         let keep = client.prepare("update public.peer_keys set answer = $2 where key = $1").await.unwrap();
-        state.writers.push(Mutex::new(Writer { client, claim, insert, list, keep }));
+        state.writers.push(Mutex::new(Writer {
+            client, claim, insert, list, look, project, keep,
+        }));
     }
     let state = Arc::new(state);
     let make = make_service_fn(move |_| {
