@@ -220,8 +220,14 @@ import Glibc
 
   /// Waits for the end of the program; may be asked by several and again.
   package func exit() async -> Exit {
-    if let ended { return ended }
-    return await unsafe withUnsafeContinuation { unsafe waiting.append($0) }
+    await unsafe withUnsafeContinuation { continuation in
+      // Asked here: others may run before this task waits.
+      if let ended {
+        unsafe continuation.resume(returning: ended)
+      } else {
+        unsafe waiting.append(continuation)
+      }
+    }
   }
 
   private func end(at due: MonotonicInstant) { loop.schedule(0, of: self, at: due) }

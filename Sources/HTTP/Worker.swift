@@ -263,8 +263,11 @@ actor Worker<App: Responder>: LoopBound {
 
   /// Waits to be called upon; false when there is no need to.
   private func rest() async -> Bool {
-    if isClosed || resting.count >= Self.mostResting { return false }
-    return await withCheckedContinuation { resting.append($0) }
+    if resting.count >= Self.mostResting { return false }
+    return await withCheckedContinuation { continuation in
+      // Others may run before this task waits.
+      if isClosed { continuation.resume(returning: false) } else { resting.append(continuation) }
+    }
   }
 
   /// The connection whose request `id` names; nil when that is answered or its connection gone.
@@ -285,9 +288,18 @@ actor Worker<App: Responder>: LoopBound {
       }
       proceed(connection)
     }
-    guard let exchange = connection.exchange else { return .failure(.incompleteContent) }
-    if let outcome = exchange.outcome { return outcome }
-    return await withCheckedContinuation { connection.exchange?.readers.append($0) }
+    return await withCheckedContinuation { continuation in
+      // What has become of it is asked here: others may run before this task waits.
+      guard let exchange = self.connection(handling: id)?.exchange else {
+        continuation.resume(returning: .failure(.incompleteContent))
+        return
+      }
+      if let outcome = exchange.outcome {
+        continuation.resume(returning: outcome)
+      } else {
+        connection.exchange?.readers.append(continuation)
+      }
+    }
   }
 
   // Answering

@@ -94,7 +94,11 @@ package actor Connection: LoopBound {
   }
 
   private func settle() {
-    guard let session else { return }
+    guard let session else {
+      // It may have ended while a caller was on the way here.
+      refuseAll("the connection has ended")
+      return
+    }
     for exchange in session.takeCompleted() { exchange.finish() }
     switch session.phase {
     case .connecting, .preparing: break
@@ -107,10 +111,14 @@ package actor Connection: LoopBound {
       }
     case .closed(let reason):
       self.session = nil
-      opening?.resume(.unavailable(reason))
-      opening = nil
-      while let (exchange, _) = line.popFirst() { exchange.finish(.connectionLost) }
+      refuseAll(reason)
     }
+  }
+
+  private func refuseAll(_ reason: String) {
+    opening?.resume(.unavailable(reason))
+    opening = nil
+    while let (exchange, _) = line.popFirst() { exchange.finish(.connectionLost) }
   }
 
   private func sweepSoon() {

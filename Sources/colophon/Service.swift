@@ -255,8 +255,10 @@ actor Ending: LoopBound {
 
   /// Returns what came first. A second signal ends the process at once.
   func wait() async -> Cause {
-    if let cause { return cause }
-    return await withCheckedContinuation { waiting = $0 }
+    await withCheckedContinuation { continuation in
+      // Asked here: others may run before this task waits.
+      if let cause { continuation.resume(returning: cause) } else { waiting = continuation }
+    }
   }
 
   func begin(because cause: Cause) {

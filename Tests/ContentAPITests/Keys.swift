@@ -2,9 +2,14 @@ import ContentAPI
 import EventLoop
 import JSON
 import Postgres
+import Synchronization
 import Testing
 
 @Suite struct Keys {
+  private final class Answered: Sendable {
+    let count = Atomic(0)
+  }
+
   @Test func `that are not good get one and the same 401, on public reads too`() async throws {
     try await Site.run { site in
       try await site.publish("a")
@@ -86,6 +91,29 @@ import Testing
       #expect(try await site.get("/v1/posts", site.authorized).status == 401)
       clock.advance(by: .nanoseconds(1))
       #expect(try await site.get("/v1/posts", lines).status == 401)
+    }
+  }
+
+  @Test func `are looked up for all who ask meanwhile, and none is forgotten`() async throws {
+    let clock = TestClock()
+    try await Site.run(clock: clock) { site in
+      let lines = ["Authorization: Bearer " + site.writer]
+      let done = Answered()
+      // Whoever is forgotten never ends, so that nobody waits for these tasks themselves.
+      for _ in 0..<12 {
+        Task {
+          for _ in 0..<200 {
+            clock.advance(by: .seconds(9))
+            guard try await site.get("/v1/posts/none", lines).status == 404 else { continue }
+            done.count.add(1, ordering: .relaxed)
+          }
+        }
+      }
+      let deadline = MonotonicInstant.now() + .seconds(120)
+      while done.count.load(ordering: .relaxed) < 12 * 200, MonotonicInstant.now() < deadline {
+        await site.loop.sleep(for: .milliseconds(5))
+      }
+      #expect(done.count.load(ordering: .relaxed) == 12 * 200)
     }
   }
 

@@ -125,7 +125,7 @@ actor VerifiedKeys: LoopBound {
   private let clock: @Sendable () -> MonotonicInstant
   /// The look-ups under way, by the whole text, and who else waits for each: a client that comes
   /// back with many requests at once, or whose eight seconds have passed, is one look-up.
-  private var lookUps: [[UInt8]: [CheckedContinuation<Result<Principal, any Error>, Never>]] = [:]
+  private var lookUps: [[UInt8]: [CheckedContinuation<Result<Principal, any Error>?, Never>]] = [:]
 
   init(
     pool: Pool, known: KnownKeys, loop: EventLoop, clock: @escaping @Sendable () -> MonotonicInstant
@@ -172,9 +172,10 @@ actor VerifiedKeys: LoopBound {
   ) async throws -> Verdict {
     let text = Array(key.text.utf8)
     let bad = Client.credential(address)
-    if lookUps[text] != nil {
+    while lookUps[text] != nil {
+      guard let result = await join(text) else { continue }
       do {
-        return .good(try await withCheckedContinuation { lookUps[text]?.append($0) }.get())
+        return .good(try result.get())
       } catch let problem as Problem where problem.kind == .unauthorized {
         return .bad(try limits.admit(bad, cost: ClientLimits.badKey, at: clock))
       }
@@ -200,6 +201,14 @@ actor VerifiedKeys: LoopBound {
     }
     if let charge { limits.refund(charge, at: clock) }
     return .good(try result.get())
+  }
+
+  /// What the look-up came to that is under way; nil when it has ended meanwhile, as other tasks of
+  /// the loop may run before this one waits.
+  private func join(_ text: [UInt8]) async -> Result<Principal, any Error>? {
+    await withCheckedContinuation { continuation in
+      if lookUps[text]?.append(continuation) == nil { continuation.resume(returning: nil) }
+    }
   }
 
   private func lookUp(_ key: APIKey, _ trail: RequestTrail) async throws -> Principal {
