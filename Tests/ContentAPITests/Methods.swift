@@ -3,9 +3,10 @@ import HTTP
 import Testing
 
 @Suite struct Methods {
-  /// A field without the time that the answer took.
-  private static func shown(_ name: String, _ value: String) -> String {
-    name == "Server-Timing" ? name : "\(name): \(value)"
+  /// A field without the time that the answer took, and without the tag of the feed: its cursor
+  /// tells of transactions of the whole server, where other tests begin some all the time.
+  private static func shown(_ name: String, _ value: String, of path: String) -> String {
+    name == "Server-Timing" || name == "ETag" && path == "/v1/changes" ? name : "\(name): \(value)"
   }
 
   @Test func `answer HEAD with the status and fields of GET`() async throws {
@@ -31,8 +32,8 @@ import Testing
           let get = try await site.send("GET " + path, fields + id)
           let head = try await site.send("HEAD " + path, fields + id)
           #expect(head.status == get.status, "\(path) \(fields)")
-          let heads = head.fields.map { Self.shown($0.name, $0.value) }
-          let others = get.fields.map { Self.shown($0.name, $0.value) }
+          let heads = head.fields.map { Self.shown($0.name, $0.value, of: path) }
+          let others = get.fields.map { Self.shown($0.name, $0.value, of: path) }
           #expect(heads == others, "\(path) \(fields)")
           // The writer measures it for Content-Length and leaves it out.
           #expect(head.body.count == get.body.count || get.status == 405)
