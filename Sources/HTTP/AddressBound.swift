@@ -1,5 +1,4 @@
 package import EventLoop
-import Synchronization
 
 /// How many connections one client address may have open at a server, over all of its loops, so that
 /// one that holds on to as many as it gets leaves descriptors for others.
@@ -18,7 +17,7 @@ package final class AddressBound: Sendable {
 
   private let most: Int
   private let isExempt: @Sendable (SocketAddress) -> Bool
-  private let open = Mutex<[Network: Int]>([:])
+  private let open = Locked<[Network: Int]>([:])
 
   /// - Parameters:
   ///   - most: the largest number of connections that are still taken.

@@ -1,4 +1,4 @@
-import Synchronization
+import EventLoop
 
 /// What this process knows of mails, for `/metrics`. Written by the `MailWorker`, read by any thread.
 package final class MailCounts: Sendable {
@@ -12,7 +12,7 @@ package final class MailCounts: Sendable {
     package internal(set) var failures = 0
   }
 
-  private let state = Mutex(Numbers())
+  private let state = Locked(Numbers())
 
   /// Nothing yet.
   package init() {}
