@@ -26,18 +26,13 @@ actor Worker<App: Responder>: LoopBound {
   /// The connections with something to send at the end of the tick, and empty buffers for more.
   private var noted: [Connection] = []
   private var spareBuffers: [[UInt8]] = []
-  /// The requests of this tick that no task has taken yet.
-  private var unanswered: [Unanswered] = []
-  /// Tasks that have answered and wait to be called upon. The memory of a task grows in its first
-  /// request: to call it again is cheaper than to begin another.
-  private var resting: [CheckedContinuation<Bool, Never>] = []
+  private var tasks = RestingTasks<Unanswered>()
 
   private struct Unanswered {
     let id: ExchangeID
     let request: Request
   }
 
-  private static var mostResting: Int { 64 }
   private static var listener: Int { -1 }
   private static var sweep: Int { -2 }
   private static var acceptAgain: Int { -3 }
@@ -244,30 +239,16 @@ actor Worker<App: Responder>: LoopBound {
     let content =
       hasContent ? Content.unread { await self.content(of: id) } : Content.ready([])
     let request = Request(head: head, peer: connection.peer, content: content)
-    unanswered.append(Unanswered(id: id, request: request))
-    if let task = resting.popLast() {
-      task.resume(returning: true)
-    } else {
-      Task.immediate(executorPreference: loop) { await answer() }
-    }
+    if tasks.call(for: Unanswered(id: id, request: request)) { return }
+    Task.immediate(executorPreference: loop) { await answer() }
   }
 
-  /// What a task does: answers a request, and others as long as it is called upon. For each request
-  /// one task is called, and it does not matter which of them takes it.
+  /// What a task does: answers a request, and others as long as it is called upon.
   private func answer() async {
     repeat {
-      guard let next = unanswered.popLast() else { continue }
+      guard let next = tasks.next() else { continue }
       complete(next.id, await responder.respond(to: next.request))
-    } while await rest()
-  }
-
-  /// Waits to be called upon; false when there is no need to.
-  private func rest() async -> Bool {
-    if resting.count >= Self.mostResting { return false }
-    return await withCheckedContinuation { continuation in
-      // Others may run before this task waits.
-      if isClosed { continuation.resume(returning: false) } else { resting.append(continuation) }
-    }
+    } while await withCheckedContinuation { tasks.rest($0) }
   }
 
   /// The connection whose request `id` names; nil when that is answered or its connection gone.
@@ -471,7 +452,7 @@ actor Worker<App: Responder>: LoopBound {
     stopListening()
     loop.stopObservingTicks(self)
     for case let connection? in connections { close(connection) }
-    while let task = resting.popLast() { task.resume(returning: false) }
+    tasks.end()
   }
 
   /// Lets nobody come any more; who is on the way is still taken, until `stopListening`.
