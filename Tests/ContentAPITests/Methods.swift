@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct Methods {
   /// A field without the time that the answer took, and without the tag of the feed: its cursor
-  /// tells of transactions of the whole server, where other tests begin some all the time.
+  /// tells which transactions of the whole server are under way, and other tests have some.
   private static func shown(_ name: String, _ value: String, of path: String) -> String {
     name == "Server-Timing" || name == "ETag" && path == "/v1/changes" ? name : "\(name): \(value)"
   }

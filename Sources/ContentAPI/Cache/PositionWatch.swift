@@ -61,7 +61,7 @@ package struct PositionWatch: Sendable {
   private static let ask = Statement(
     "cache.ask",
     """
-    with \(Changes.horizon)
+    with \(FeedHorizon.now)
     select concat_ws(' ', n.era, n.xid,
         (select string_agg(x.xid::text, ',' order by x.xid)
           from pg_snapshot_xip(pg_current_snapshot()) x(xid) where x.xid < n.xid),
