@@ -115,43 +115,64 @@ package struct JSONWriter {
     followsValue = true
   }
 
-  private mutating func quote(_ text: String) {
-    bytes.append(UInt8(ascii: "\""))
-    let source = text.utf8Span.span
-    var start = 0
-    for index in source.indices {
-      let byte = source[index]
-      guard byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte < 0x20 else {
-        continue
-      }
-      bytes.append(source.extracting(start..<index))
-      escape(byte)
-      start = index + 1
-    }
-    bytes.append(source.extracting(start..<source.count))
-    bytes.append(UInt8(ascii: "\""))
-  }
-
-  private mutating func escape(_ byte: UInt8) {
-    bytes.append(UInt8(ascii: "\\"))
-    switch byte {
-    case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes.append(byte)
-    case 0x08: bytes.append(UInt8(ascii: "b"))
-    case 0x09: bytes.append(UInt8(ascii: "t"))
-    case 0x0A: bytes.append(UInt8(ascii: "n"))
-    case 0x0C: bytes.append(UInt8(ascii: "f"))
-    case 0x0D: bytes.append(UInt8(ascii: "r"))
-    default:
-      bytes.append(contentsOf: byte < 0x10 ? "u000".utf8 : "u001".utf8)
-      let digit = byte & 0x0F
-      bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
-    }
-  }
+  private mutating func quote(_ text: String) { bytes.appendString(text.utf8Span.span) }
 }
 
 extension [UInt8] {
+  /// Appends a JSON string: the characters of `text`, which must be UTF-8, in quotation marks,
+  /// escaped where RFC 8259 section 7 demands it and nowhere else.
+  package mutating func appendString(_ text: Span<UInt8>) {
+    append(UInt8(ascii: "\""))
+    var start = 0
+    var index = 0
+    while index < text.count {
+      if index + 8 <= text.count, unsafe !Self.needsEscape(text.bytes, index) {
+        index += 8
+        continue
+      }
+      let byte = text[index]
+      if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte < 0x20 {
+        append(text.extracting(start..<index))
+        escape(byte)
+        start = index + 1
+      }
+      index += 1
+    }
+    append(text.extracting(start..<text.count))
+    append(UInt8(ascii: "\""))
+  }
+
+  /// Whether one of the eight bytes from `offset` on must be escaped, by arithmetic on all of them: the
+  /// highest bit of a byte stays set where the byte is below a limit that is subtracted from it.
+  private static func needsEscape(_ bytes: RawSpan, _ offset: Int) -> Bool {
+    let all: UInt64 = 0x0101_0101_0101_0101
+    let eight = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self)
+    let quotes = eight ^ (all * UInt64(UInt8(ascii: "\"")))
+    let backslashes = eight ^ (all * UInt64(UInt8(ascii: "\\")))
+    let found =
+      (eight &- all * 0x20) & ~eight | (quotes &- all) & ~quotes
+      | (backslashes &- all) & ~backslashes
+    return found & (all * 0x80) != 0
+  }
+
+  private mutating func escape(_ byte: UInt8) {
+    append(UInt8(ascii: "\\"))
+    switch byte {
+    case UInt8(ascii: "\""), UInt8(ascii: "\\"): append(byte)
+    case 0x08: append(UInt8(ascii: "b"))
+    case 0x09: append(UInt8(ascii: "t"))
+    case 0x0A: append(UInt8(ascii: "n"))
+    case 0x0C: append(UInt8(ascii: "f"))
+    case 0x0D: append(UInt8(ascii: "r"))
+    default:
+      append(contentsOf: byte < 0x10 ? "u000".utf8 : "u001".utf8)
+      let digit = byte & 0x0F
+      append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+    }
+  }
+
   /// Appends the bytes of a span in one go.
-  mutating func append(_ source: Span<UInt8>) {
+  package mutating func append(_ source: Span<UInt8>) {
     // The library writes the new count, also of none, and the storage of all empty arrays is shared.
     if source.isEmpty { return }
     append(addingCapacity: source.count) { output in

@@ -83,22 +83,12 @@ import CLibpq
     }
   }
 
-  /// The values of columns that follow each other as one, as the server wrote them; nil when one is
-  /// NULL.
-  package func joined(_ row: Int, _ columns: Range<Int>) -> [UInt8]? {
-    var length = 0
-    for column in columns {
-      guard !isNull(row, column) else { return nil }
-      length += unsafe Int(PQgetlength(result, Int32(row), Int32(column)))
+  /// How many bytes the values of these columns have together, as the server wrote them.
+  package func length(_ row: Int, _ columns: Range<Int>) -> Int {
+    columns.reduce(0) { sum, column in
+      guard contains(row, column) else { return sum }
+      return unsafe sum + Int(PQgetlength(result, Int32(row), Int32(column)))
     }
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(length)
-    for column in columns {
-      _ = withBytes(row, column) { value in
-        unsafe value.withUnsafeBufferPointer { unsafe bytes.append(contentsOf: $0) }
-      }
-    }
-    return bytes
   }
 
   /// The value as a whole number; nil for NULL and for what is none.

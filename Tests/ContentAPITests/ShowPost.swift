@@ -114,6 +114,30 @@ import Testing
     }
   }
 
+  @Test func `is the same for everybody, byte for byte, whoever puts it together`() async throws {
+    try await Site.run { site in
+      let body = "\"Quotes\" and \\ `\\n`,\ttabs,\r\nlines,\u{7F}\u{2028} é 日 👩‍🚀 <b>&amp;</b> end"
+      let bodies = (0..<9).map { String(repeating: "x", count: $0) + body } + [body + body, "\\"]
+      for (number, body) in bodies.enumerated() {
+        var json = JSONWriter()
+        json.string(body)
+        let text = String(decoding: json.bytes, as: UTF8.self)
+        let put = try await site.put(
+          "a-\(number)", json: "{\"title\":\"T\",\"status\":\"published\",\"body\":\(text)}")
+        #expect(put.status == 201)
+        let answer = try await site.get("/v1/posts/a-\(number)")
+        #expect(answer.json["body"]?.stringValue == body)
+        // Of who may see drafts it is PostgreSQL that puts the document together.
+        let other = try await site.get(
+          "/v1/posts/a-\(number)", ["Authorization: Bearer " + site.reader])
+        #expect(answer.body == other.body)
+        for name in ["ETag", "Last-Modified", "Content-Type"] {
+          #expect(answer[name] == other[name])
+        }
+      }
+    }
+  }
+
   @Test func `answers 304 for a tag that the client has`() async throws {
     try await Site.run { site in
       try await site.publish("a")

@@ -35,18 +35,20 @@ package struct Posts: Sendable {
       throw Self.notFound
     }
     let maySeeDrafts = call.caller.has(.postsReadDrafts)
+    let isForAll = !maySeeDrafts && preview == nil
     let show =
-      preview.map {
-        Call(Self.showPreview, [.text(slug), .boolean(maySeeDrafts), .bytes($0.digest)])
-      }
-      ?? Call(Self.show, [.text(slug), .boolean(maySeeDrafts)])
+      isForAll
+      ? Call(Self.show, [.text(slug)])
+      : Call(
+        Self.showAny,
+        [.text(slug), .boolean(maySeeDrafts), preview.map { .bytes($0.digest) } ?? .null])
     for _ in 0..<Self.looks {
       let rows = try await pool.read(show, deadline: .now() + Self.patience, for: call.trail)
       guard rows.count == 1 else {
         if let answer = try await moved(call, query, preview) { return .response(answer) }
         continue
       }
-      let post = try Stored(pieces: rows)
+      let post = try isForAll ? Stored(published: rows) : Stored(rows, firstColumn: 0)
       return .representation(
         Representation(
           body: try projection.apply(to: post.json), mediaType: .json,
@@ -58,31 +60,33 @@ package struct Posts: Sendable {
     throw Self.notFound
   }
 
-  private static let show = show("posts.show", to: "$2::boolean or \(visible)")
-
-  /// As `show`; $3 the digest of a preview's token.
-  private static let showPreview = show(
-    "posts.show_preview", to: "$2::boolean or \(visible) or \(isPreviewed("$3::bytea"))")
-
-  /// $1 the slug, $2 whether drafts may be seen too. No row: there is no such post for this reader.
+  /// $1 the slug. No row: there is no post of this slug that everybody may see.
   ///
-  /// Of all reads this is asked for most, so the document comes in three pieces that make `whole`
-  /// when they follow each other: the server would copy it several times to do that.
-  private static func show(_ name: String, to reader: String) -> Statement {
-    Statement(
-      name,
-      """
-      select p.json_head || ', "body" : ', to_json(p.body),
-        ', "status" : "' || \(status) || '"' || p.json_tail,
-        p.version, case when \(visible) then p.json_hash else \(hash(of: whole)) end as hash,
-        \(modified) as modified, \(visible) as public
+  /// Of all reads this is asked for most, so the columns are sent as they are, and it is here that
+  /// they become the document: the server would copy it several times to do that, and would set up
+  /// at each call what the other states of a post need.
+  private static let show = Statement(
+    "posts.show",
+    """
+    select p.json_head, p.body, p.json_tail, p.version, p.json_hash, \(modified) as modified
+    from colophon.posts p
+    where p.slug = $1::text and p.trashed_at is null and \(visible)
+    """, roles: [.read])
+
+  /// $1 the slug, $2 whether drafts may be seen too, $3 the digest of a preview's token or null. No
+  /// row: there is no such post for this reader.
+  private static let showAny = Statement(
+    "posts.show_any",
+    """
+    select r.json, r.version, \(hash) as hash, r.modified, r.public
+    from (select \(whole) as json, p.version, \(modified) as modified, \(visible) as public
       from colophon.posts p
-      where p.slug = $1::text and p.trashed_at is null and (\(reader))
-      """, roles: [.read])
-  }
+      where p.slug = $1::text and p.trashed_at is null
+        and ($2::boolean or \(visible) or \(isPreviewed("$3::bytea")))) r
+    """, roles: [.read])
 
   static let statements =
-    [show, showPreview, showFile, moved] + listStatements + neighbourStatements + archiveStatements
+    [show, showAny, showFile, moved] + listStatements + neighbourStatements + archiveStatements
     + writeStatements + revisionStatements + previewStatements
 
   // What a post is in SQL; `p` is the row.
@@ -125,11 +129,7 @@ package struct Posts: Sendable {
     """
 
   /// The second half of an ETag, of `r.json`.
-  static let hash = hash(of: "r.json")
-
-  private static func hash(of text: String) -> String {
-    "left(encode(sha256(convert_to(\(text), 'UTF8')), 'hex'), 32)"
-  }
+  static let hash = "left(encode(sha256(convert_to(r.json, 'UTF8')), 'hex'), 32)"
 
   /// A post as the database returns it.
   struct Stored {
@@ -140,20 +140,36 @@ package struct Posts: Sendable {
 
     /// json, version, hash, modified, public, in columns that follow each other.
     init(_ rows: Rows, firstColumn column: Int) throws {
-      guard let json = rows.bytes(0, column) else { throw UnexpectedRows() }
-      try self.init(json, rows, firstColumn: column + 1)
+      guard let json = rows.bytes(0, column), let isPublic = rows.boolean(0, column + 4) else {
+        throw UnexpectedRows()
+      }
+      try self.init(json, isPublic: isPublic, rows, firstColumn: column + 1)
     }
 
-    /// Three pieces of json, then the same.
-    init(pieces rows: Rows) throws {
-      guard let json = rows.joined(0, 0..<3) else { throw UnexpectedRows() }
-      try self.init(json, rows, firstColumn: 3)
+    /// What `show` selects.
+    init(published rows: Rows) throws {
+      guard let json = Self.document(rows) else { throw UnexpectedRows() }
+      try self.init(json, isPublic: true, rows, firstColumn: 3)
     }
 
-    private init(_ json: [UInt8], _ rows: Rows, firstColumn column: Int) throws {
+    /// As `colophon.post_json` puts a published post together.
+    private static func document(_ rows: Rows) -> [UInt8]? {
+      var json: [UInt8] = []
+      json.reserveCapacity(rows.length(0, 0..<3) + 128)
+      let head: Void? = rows.withBytes(0, 0) { json.append($0) }
+      json.append(contentsOf: #", "body" : "#.utf8)
+      let body: Void? = rows.withBytes(0, 1) { json.appendString($0) }
+      json.append(contentsOf: #", "status" : "published""#.utf8)
+      let tail: Void? = rows.withBytes(0, 2) { json.append($0) }
+      return head == nil || body == nil || tail == nil ? nil : json
+    }
+
+    private init(
+      _ json: [UInt8], isPublic: Bool, _ rows: Rows, firstColumn column: Int
+    ) throws {
       guard let version = rows.integer(0, column), let hash = rows.text(0, column + 1),
         let tag = EntityTag(opaque: "\(version)-\(hash)"),
-        let modified = rows.integer(0, column + 2), let isPublic = rows.boolean(0, column + 3)
+        let modified = rows.integer(0, column + 2)
       else { throw UnexpectedRows() }
       self.json = json
       self.tag = tag
