@@ -18,7 +18,9 @@ extension Pool {
     return rows
   }
 
-  /// The reader with the least outstanding, or nil when none stands that answers.
+  /// The reader that a read goes to, or nil when none stands that answers: the one with the least
+  /// outstanding. Those that come in one tick go together as long as they are few, for they cost the
+  /// server one message to take in, one to send and one turn of its process.
   func usableReader(_ now: MonotonicInstant) -> Int? {
     var best: Int?
     var least = Int.max
@@ -26,6 +28,7 @@ extension Pool {
       guard let session = slots[index].session, session.isOpen, !isStalled(session, now) else {
         continue
       }
+      if (1..<Self.companions).contains(session.unsynced) { return index }
       if session.unanswered < least {
         least = session.unanswered
         best = index
@@ -33,6 +36,9 @@ extension Pool {
     }
     return best
   }
+
+  /// More would wait for each other longer than another server process takes to wake up.
+  private static let companions = 8
 
   private func isStalled(_ session: Session, _ now: MonotonicInstant) -> Bool {
     session.unanswered > 0 && now - session.lastProgress >= settings.stallLimit

@@ -75,7 +75,8 @@ final class Session {
   private var interest: Interest = []
   private var expected = Fifo<Expected>()
   private var completed: [Exchange] = []
-  private(set) var needsSync = false
+  /// How many exchanges were sent with `.later` since the last Sync.
+  private(set) var unsynced = 0
   /// When the replies before the ones to come were taken: what follows took from here.
   private var servedUntil = MonotonicInstant(nanoseconds: 0)
   private var preparation: Exchange?
@@ -109,6 +110,9 @@ final class Session {
 
   /// How many replies are outstanding.
   var unanswered: Int { expected.count }
+
+  /// A Sync has to follow at the end of the tick.
+  var needsSync: Bool { unsynced > 0 }
 
   /// Nothing is outstanding and no transaction is open.
   var isIdle: Bool { expected.isEmpty && !needsSync && (libpq?.isIdle ?? false) }
@@ -328,7 +332,7 @@ final class Session {
     }
     switch ending {
     case .later:
-      needsSync = true
+      unsynced += 1
       // libpq writes by itself when it has gathered much, and may find the connection gone.
       if libpq.socket != number { receive() }
     case .sync:
@@ -359,7 +363,7 @@ final class Session {
 
   private func sendSync(for exchange: Exchange?) {
     guard let libpq, !isClosed else { return }
-    needsSync = false
+    unsynced = 0
     syncs += 1
     expected.append(Expected(exchange: exchange, role: .sync))
     if libpq.sendSync() { flush() } else { close(libpq.errorMessage) }
