@@ -79,24 +79,27 @@ struct Claim: Sendable {
   }
 
   /// Stores the answer; goes right in front of COMMIT.
-  func keep(_ answer: Answer) -> Call {
-    let id: [Parameter] = [.text(name.scope), .text(name.key)]
-    switch answer {
-    case .response(let response):
-      // Without a key it is only asked whether the row is there: the answer is still in memory.
-      let kept = name.scope == WriteName.unkeyed ? nil : KeptAnswer(response)
-      return Call(
-        Self.keep,
-        id + [.integer(response.status), .text(kept?.fields ?? ""), .bytes(kept?.body ?? [])])
-    case .rendered(let status, let fields, let otherwise):
-      let otherwise = otherwise.map(KeptAnswer.init)
-      return Call(
-        Self.keepRendered,
-        id + [
-          .integer(status), .text(KeptAnswer.lines(of: fields)),
-          otherwise.map { .text($0.fields) } ?? .null, otherwise.map { .bytes($0.body) } ?? .null,
-        ])
-    }
+  func keep(_ answer: KeptAnswer) -> Call {
+    // Without a key it is only asked whether the row is there: the answer is still in memory.
+    let hasKey = name.scope != WriteName.unkeyed
+    return Call(
+      Self.keep,
+      [
+        .text(name.scope), .text(name.key), .integer(answer.status),
+        .text(hasKey ? answer.fields : ""), .bytes(hasKey ? answer.body : []),
+      ])
+  }
+
+  /// Stores what the write's last statement has rendered, with these fields beside its own.
+  func keepRendered(
+    status: Int, fields: ResponseFields, otherwise: KeptAnswer?
+  ) -> Call {
+    Call(
+      Self.keepRendered,
+      [
+        .text(name.scope), .text(name.key), .integer(status), .text(KeptAnswer.lines(of: fields)),
+        Parameter(otherwise?.fields), otherwise.map { .bytes($0.body) } ?? .null,
+      ])
   }
 
   /// The name of the constraint by which `proceed` fails.
@@ -242,8 +245,14 @@ struct KeptAnswer: Sendable, Equatable {
   }
 
   static func lines(of fields: ResponseFields) -> String {
-    fields.filter { kept.contains($0.name) }
-      .map { "\($0.name.text): \($0.value.text)\n" }.joined()
+    var lines = ""
+    for (name, value) in fields where kept.contains(name) {
+      lines += name.text
+      lines += ": "
+      lines += value.text
+      lines += "\n"
+    }
+    return lines
   }
 
   var response: Response {

@@ -276,10 +276,19 @@ final class Write {
   /// handler is to return.
   func commit(_ calls: [Call], _ answer: Answer) async throws -> Response {
     if !isOpen { _ = try await send([]) }
-    if case .response(let response) = answer { sent = KeptAnswer(response) }
+    let keep: Call
+    switch answer {
+    case .response(let response):
+      let answer = KeptAnswer(response)
+      keep = claim.keep(answer)
+      sent = answer
+    case .rendered(let status, let fields, let otherwise):
+      keep = claim.keepRendered(
+        status: status, fields: fields, otherwise: otherwise.map(KeptAnswer.init))
+    }
     hasSentCommit = !isRehearsal
     do {
-      let all = calls + [claim.keep(answer)]
+      let all = calls + [keep]
       let rows = try await isRehearsal ? transaction.send(all) : transaction.commit(all)
       isOpen = false
       guard let last = rows.last else { throw UnexpectedRows() }
@@ -293,11 +302,12 @@ final class Write {
 
   /// Undoes what the handler did, and commits this answer in its place.
   fileprivate func keep(_ response: Response) async throws {
-    sent = KeptAnswer(response)
+    let kept = KeptAnswer(response)
+    sent = kept
     hasSentCommit = true
-    _ = try await transaction.commit([Transaction.undo, claim.keep(.response(response))])
+    _ = try await transaction.commit([Transaction.undo, claim.keep(kept)])
     isOpen = false
-    answer = sent
+    answer = kept
   }
 }
 
