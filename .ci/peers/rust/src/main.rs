@@ -1,15 +1,20 @@
 //! The reads of Colophon, and a write under a key, as they are usually written in Rust: hyper,
 //! tokio-postgres, serde_json. Reads share eight connections, on which tokio-postgres pipelines by
-//! itself; a write has one of eight others to itself and waits for each of its six statements.
-//! Usage: peer DATABASE PORT
+//! itself. A write has one of eight others to itself and executes Colophon's own statements, but in
+//! six round trips: BEGIN, the claim of the key, what is known of it, the write, what follows from
+//! that with the answer to keep, COMMIT.
+//! Usage: peer DATABASE PORT STATEMENTS, a file of JSON: for each path's last segment a
+//! {"slug", "key", "id", "trips": [[{"sql", "parameters", "keeps"}]]} of a write that was executed.
 use hyper::service::{make_service_fn, service_fn};
 use hyper::{Body, Method, Request, Response, Server};
 use serde_json::{json, Value};
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use tokio::sync::Mutex;
-use tokio_postgres::{Client, NoTls, Row, Statement};
+use tokio_postgres::types::{private::BytesMut, to_sql_checked, Format, IsNull, ToSql, Type};
+use tokio_postgres::{Client, Config, NoTls, Row, Statement};
 
 const COLUMNS: &str = "id::text, slug, type, title, coalesce(excerpt, derived_excerpt), body, \
   status, featured, featured_order, tags, cover_image_url, cover_image_alt, canonical_url, \
@@ -26,12 +31,55 @@ struct Reader {
 
 struct Writer {
     client: Client,
-    claim: Statement,
-    insert: Statement,
-    list: Statement,
-    look: Statement,
-    project: Statement,
-    keep: Statement,
+    transactions: HashMap<String, Transaction>,
+}
+
+/// A write as it was executed once, and what of it is another's in the next.
+struct Transaction {
+    slug: String,
+    key: String,
+    id: String,
+    trips: Vec<Vec<Step>>,
+}
+
+struct Step {
+    statement: Statement,
+    parameters: Vec<Option<String>>,
+    keeps: bool,
+}
+
+/// A parameter in the text format, whatever its type, or a `bytea`.
+#[derive(Debug)]
+enum Sent {
+    Null,
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl ToSql for Sent {
+    fn to_sql(
+        &self, _: &Type, out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self {
+            Sent::Null => return Ok(IsNull::Yes),
+            Sent::Text(text) => out.extend_from_slice(text.as_bytes()),
+            Sent::Bytes(bytes) => out.extend_from_slice(bytes),
+        }
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        match self {
+            Sent::Bytes(_) => Format::Binary,
+            _ => Format::Text,
+        }
+    }
+
+    to_sql_checked!();
 }
 
 struct State {
@@ -80,11 +128,7 @@ async fn respond(state: Arc<State>, request: Request<Body>) -> Result<Response<B
         let bytes = hyper::body::to_bytes(request.into_body()).await.unwrap();
         // On its own, as it would be dropped, and its transaction left open, with the connection of a
         // client that hangs up.
-        return if path == "/v1/projects" {
-            tokio::spawn(write_project(state, turn, key, bytes)).await.unwrap()
-        } else {
-            tokio::spawn(write(state, turn, key, bytes)).await.unwrap()
-        };
+        return tokio::spawn(write(state, turn, path, key, bytes)).await.unwrap();
     }
     let reader = &state.readers[turn % state.readers.len()];
     if let Some(slug) = path.strip_prefix("/v1/posts/") {
@@ -101,63 +145,76 @@ async fn respond(state: Arc<State>, request: Request<Body>) -> Result<Response<B
     Ok(answer(200, json!({"data": list, "meta": {"total": total, "limit": 20}})))
 }
 
+/// One transaction of Colophon's, statement by statement, in six round trips.
 async fn write(
-    state: Arc<State>, turn: usize, key: String, bytes: hyper::body::Bytes,
+    state: Arc<State>, turn: usize, path: String, key: String, bytes: hyper::body::Bytes,
 ) -> Result<Response<Body>, tokio_postgres::Error> {
     let value: Value = serde_json::from_slice(&bytes).unwrap();
+    let slug = value["slug"].as_str().unwrap();
+    // What Colophon makes of the content before it asks the database.
     let body = value["body"].as_str().unwrap();
-    let words = body.split_whitespace().count() as i32;
-    let excerpt: String = body.chars().take(199).chain(['…']).collect();
+    std::hint::black_box(body.split_whitespace().count());
+    std::hint::black_box(body.chars().take(199).chain(['…']).collect::<String>());
     let writer = state.writers[turn % state.writers.len()].lock().await;
-    writer.client.batch_execute("begin").await?;
-    assert!(writer.client.execute(&writer.claim, &[&key, &&bytes[..]]).await? == 1);
-    let row = writer
-        .client
-        .query_one(
-            &writer.insert,
-            &[&value["slug"].as_str(), &value["title"].as_str(), &body, &excerpt, &words],
-        )
-        .await?;
-    let post = post(&row, true);
-    let shard = (turn % 16) as i32;
-    writer.client.execute(&writer.list, &[&post["id"].as_str(), &shard]).await?;
-    writer.client.execute(&writer.keep, &[&key, &post.to_string()]).await?;
-    writer.client.batch_execute("commit").await?;
-    Ok(answer(201, post))
+    let client = &writer.client;
+    let transaction = &writer.transactions[path.rsplit('/').next().unwrap()];
+    let mut json = String::new();
+    for trip in &transaction.trips {
+        let calls = trip.iter().map(|step| {
+            let mut values: Vec<Sent> = step.parameters.iter().map(|parameter| match parameter {
+                None => Sent::Null,
+                Some(text) if *text == transaction.slug => Sent::Text(slug.into()),
+                Some(text) if *text == transaction.key => Sent::Text(key.clone()),
+                Some(text) if *text == transaction.id => Sent::Text(json[9..45].into()),
+                Some(text) => Sent::Text(text.clone()),
+            }).collect();
+            // The answer is kept.
+            if step.keeps {
+                values.pop();
+                values.push(Sent::Bytes(json.clone().into_bytes()));
+            }
+            async move {
+                let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|v| v as _).collect();
+                client.query(&step.statement, &values).await
+            }
+        });
+        for rows in futures_util::future::try_join_all(calls).await? {
+            if let Some(Ok(text)) = rows.first().map(|row| row.try_get::<_, &str>("json")) {
+                json = text.to_owned();
+            }
+        }
+    }
+    Ok(Response::builder()
+        .status(201)
+        .header("Content-Type", "application/json")
+        .body(Body::from(json))
+        .unwrap())
 }
 
-async fn write_project(
-    state: Arc<State>, turn: usize, key: String, bytes: hyper::body::Bytes,
-) -> Result<Response<Body>, tokio_postgres::Error> {
-    let value: Value = serde_json::from_slice(&bytes).unwrap();
-    let writer = state.writers[turn % state.writers.len()].lock().await;
-    writer.client.batch_execute("begin").await?;
-    writer.client.execute(&writer.claim, &[&key, &&bytes[..]]).await?;
-    let kept = writer.client.query_one(&writer.look, &[&key]).await?;
-    assert!(kept.get::<_, Option<&str>>(0).is_none());
-    let position = value["position"].as_i64().unwrap() as i32;
-    let row = writer
-        .client
-        .query_one(
-            &writer.project,
-            &[&value["slug"].as_str(), &value["name"].as_str(), &position, &value["body"].as_str()],
-        )
-        .await?;
-    let project = json!({
-        "id": text(&row, 0), "slug": text(&row, 1), "name": text(&row, 2),
-        "description": text(&row, 3), "url": text(&row, 4), "repository_url": text(&row, 5),
-        "tags": row.get::<_, Vec<&str>>(6), "featured": row.get::<_, bool>(7),
-        "position": row.get::<_, i32>(8), "body": text(&row, 9), "created_at": text(&row, 10),
-        "updated_at": text(&row, 11), "version": row.get::<_, i32>(12)});
-    writer.client.execute(&writer.keep, &[&key, &project.to_string()]).await?;
-    writer.client.batch_execute("commit").await?;
-    Ok(answer(201, project))
-}
-
-async fn connect(database: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(database, NoTls).await.unwrap();
+async fn connect(database: &str, options: &str) -> Client {
+    let mut config: Config = database.parse().unwrap();
+    config.options(options);
+    let (client, connection) = config.connect(NoTls).await.unwrap();
     tokio::spawn(async move { connection.await.unwrap() });
     client
+}
+
+async fn prepare(client: &Client, write: &Value) -> Transaction {
+    let text = |name: &str| write[name].as_str().unwrap().to_owned();
+    let mut trips = vec![];
+    for trip in write["trips"].as_array().unwrap() {
+        let mut steps = vec![];
+        for step in trip.as_array().unwrap() {
+            let parameters = step["parameters"].as_array().unwrap().iter();
+            steps.push(Step {
+                statement: client.prepare(step["sql"].as_str().unwrap()).await.unwrap(),
+                parameters: parameters.map(|p| p.as_str().map(str::to_owned)).collect(),
+                keeps: step["keeps"].as_bool().unwrap(),
+            });
+        }
+        trips.push(steps);
+    }
+    Transaction { slug: text("slug"), key: text("key"), id: text("id"), trips }
 }
 
 #[tokio::main]
@@ -165,7 +222,7 @@ async fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let mut state = State { readers: vec![], writers: vec![], turn: AtomicUsize::new(0) };
     for _ in 0..8 {
-        let client = connect(&arguments[1]).await;
+        let client = connect(&arguments[1], "").await;
         let prepare = |sql: String| {
             let client = &client;
             async move { client.prepare(&sql).await.unwrap() }
@@ -179,41 +236,16 @@ async fn main() {
              order by published_at desc, id desc limit 20")).await;
         state.readers.push(Reader { client, item, count, list });
     }
-    connect(&arguments[1]).await.batch_execute(
-        "create table if not exists public.peer_keys ( \
-           key text primary key, fingerprint bytea not null, answer text)",
-    ).await.unwrap();
+    let writes: Value = serde_json::from_str(&std::fs::read_to_string(&arguments[3]).unwrap()).unwrap();
     for _ in 0..8 {
-        let client = connect(&arguments[1]).await;
-        let claim = client.prepare(
-            "insert into public.peer_keys (key, fingerprint) values ($1, sha256($2)) \
-             on conflict do nothing").await.unwrap();
-        let list = client.prepare(
-            "with l as ( \
-               insert into colophon.listings (post_id, tag, published_at, counted) \
-               select $1::text::uuid, t, now(), true from unnest(array['', 'written']) t), \
-             g as ( \
-               insert into colophon.tags (slug, name) values ('written', 'written') \
-               on conflict do nothing) \
-             insert into colophon.counters (tag, shard, posts) \
-             select t, $2::integer::smallint, 1 from unnest(array['', 'written']) t \
-             on conflict (tag, shard) do update set posts = counters.posts + 1").await.unwrap();
-        let insert = client.prepare(&format!(
-            "insert into colophon.posts \
-               (slug, title, body, derived_excerpt, word_count, status, published_at, tags, counted) \
-             values ($1, $2, $3, $4, $5, 'published', now(), array['written'], true) \
-             returning {COLUMNS}")).await.unwrap();
-        let look = client.prepare(
-            "select answer from public.peer_keys where key = $1").await.unwrap();
-        let project = client.prepare(
-            "insert into colophon.projects (slug, name, position, body) values ($1, $2, $3, $4) \
-             returning id::text, slug, name, description, url, repository_url, tags, featured, \
-               position, body, colophon.rfc3339(created_at), colophon.rfc3339(updated_at), \
-               version").await.unwrap();
-        let keep = client.prepare("update public.peer_keys set answer = $2 where key = $1").await.unwrap();
-        state.writers.push(Mutex::new(Writer {
-            client, claim, insert, list, look, project, keep,
-        }));
+        // As Colophon's own are set.
+        let options = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off";
+        let client = connect(&arguments[1], options).await;
+        let mut transactions = HashMap::new();
+        for (path, write) in writes.as_object().unwrap() {
+            transactions.insert(path.clone(), prepare(&client, write).await);
+        }
+        state.writers.push(Mutex::new(Writer { client, transactions }));
     }
     let state = Arc::new(state);
     let make = make_service_fn(move |_| {
