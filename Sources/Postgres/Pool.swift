@@ -28,6 +28,8 @@ package actor Pool: LoopBound {
   let observer: @Sendable (PoolEvent) -> Void
   private let parameters: Result<[PoolRole: ConnectionParameters], PostgresError>
   private let statements: [Statement]
+  /// Whose connections `query` uses.
+  let lender: Pool?
 
   var slots: [Slot]
   var admissions: ByRole<Admission>
@@ -55,11 +57,16 @@ package actor Pool: LoopBound {
   private static let pingInterval = Duration.seconds(1)
 
   /// A malformed connection string shows in `readiness` and in every call.
+  ///
+  /// - Parameter lender: a pool of the same database on another loop, that executes `query` for this
+  ///   one.
   package init(
     conninfo: String, statements: [Statement], settings: PoolSettings = PoolSettings(),
-    loop: EventLoop, observer: @escaping @Sendable (PoolEvent) -> Void = { _ in }
+    lender: Pool? = nil, loop: EventLoop,
+    observer: @escaping @Sendable (PoolEvent) -> Void = { _ in }
   ) {
     self.loop = loop
+    self.lender = lender
     self.settings = settings
     self.observer = observer
     self.statements = statements
@@ -135,14 +142,16 @@ package actor Pool: LoopBound {
     closers = []
   }
 
-  /// For /readyz: whether every class of calls has a connection and the server answers.
+  /// For /readyz: whether every class of calls that has connections has one that stands, and the
+  /// server answers.
   package var readiness: Readiness {
     if isClosing { return .unavailable("closing") }
     if !isStarted { return .unavailable("not started") }
     let now = MonotonicInstant.now()
     for role in PoolRole.allCases {
       if let outage = outages[role] { return .unavailable(outage) }
-      if !slots.contains(where: { $0.role == role && $0.stands }) {
+      let ofRole = slots.lazy.filter { $0.role == role }
+      if !ofRole.isEmpty, !ofRole.contains(where: \.stands) {
         return .unavailable("no \(role.rawValue) connection")
       }
     }

@@ -4,10 +4,12 @@ package import EventLoop
 extension Pool {
   /// Executes one statement that may take long, on a connection of its own. The server's
   /// `statement_timeout` is set a little below the deadline, so that it is the server that stops
-  /// the statement; should it not answer, the connection is given up.
+  /// the statement; should it not answer, the connection is given up. A pool that has a lender sends
+  /// it there.
   package func query(
     _ call: Call, deadline: MonotonicInstant
   ) async throws(PostgresError) -> Rows {
+    if let lender { return try await lender.query(call, deadline: deadline) }
     try check([call])
     let lease = try await acquire(.query, deadline: deadline)
     let result: Result<[Rows], PostgresError> = await Waiter.wait { waiter in

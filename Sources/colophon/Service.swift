@@ -57,8 +57,10 @@ struct Service {
     var standbys: [Pool] = []
     var contentAPIs: [ObjectIdentifier: ContentAPI] = [:]
     for (loop, observer) in zip(loops, observers) {
+      let settings = PoolSettings.ofLoop(pools.count)
       let pool = Pool(
-        conninfo: databaseURL, statements: ContentAPI.statements, loop: loop
+        conninfo: databaseURL, statements: ContentAPI.statements, settings: settings,
+        lender: settings.queryConnections == 0 ? pools.last : nil, loop: loop
       ) { observer.note(.database($0)) }
       await pool.start()
       pools.append(pool)

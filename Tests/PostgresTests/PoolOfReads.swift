@@ -73,6 +73,26 @@ private let terminate = """
     await pool.close()
   }
 
+  @Test func `of one tick go together while they are few`() async throws {
+    let database = try await TestCluster.shared.makeDatabase()
+    let pool = try await StagedPool.ready(database.conninfo, [echo]).pool
+    for (reads, expected) in [(2, 1), (8, 1), (9, 2), (16, 2)] {
+      let syncs = await Task(executorPreference: Stage.loop) {
+        let before = await pool.readSyncs
+        await withTaskGroup(of: Void.self) { group in
+          for index in 0..<reads {
+            group.addTask(executorPreference: Stage.loop) {
+              _ = try? await pool.read(Call(echo, [.integer(index)]), deadline: Stage.soon)
+            }
+          }
+        }
+        return await pool.readSyncs - before
+      }.value
+      #expect(syncs == expected, "\(reads) reads")
+    }
+    await pool.close()
+  }
+
   @Test func `are answered at their deadline, and their late answers go to nobody`() async throws {
     let database = try await TestCluster.shared.makeDatabase()
     var settings = PoolSettings()
@@ -206,6 +226,25 @@ private final class Flag: Sendable {
       }
       for await isRight in group { #expect(isRight) }
     }
+    await pool.close()
+  }
+
+  @Test func `are sent on the connection of the pool that lends one`() async throws {
+    let database = try await TestCluster.shared.makeDatabase()
+    let session = Statement("session", "select pg_backend_pid()")
+    let lender = try await StagedPool.ready(database.conninfo, [session], .ofLoop(0)).pool
+    let pool = try await StagedPool.ready(
+      database.conninfo, [session], .ofLoop(1), lender: lender
+    ).pool
+    let own = try await pool.query(Call(session), deadline: Stage.soon).integer(0, 0)
+    let lent = try await lender.query(Call(session), deadline: Stage.soon).integer(0, 0)
+    #expect(own == lent)
+    await lender.close()
+    let error = await Stage.failure {
+      _ = try await pool.query(Call(session), deadline: Stage.soon)
+    }
+    #expect(error == .unavailable("closing"))
+    #expect(await pool.readiness == .ready)
     await pool.close()
   }
 }

@@ -70,21 +70,26 @@ struct StagedPool: Sendable {
 
   var events: [PoolEvent] { told.events.withLock { $0 } }
 
-  init(_ conninfo: String, _ statements: [Statement], _ settings: PoolSettings = PoolSettings()) {
+  init(
+    _ conninfo: String, _ statements: [Statement], _ settings: PoolSettings = PoolSettings(),
+    lender: Pool? = nil
+  ) {
     let told = Told()
     self.told = told
     // The tables of these tests are where whoever makes one without a word gets it.
     var settings = settings
     settings.session.searchPath = nil
     pool = Pool(
-      conninfo: conninfo, statements: statements, settings: settings, loop: Stage.loop
+      conninfo: conninfo, statements: statements, settings: settings, lender: lender,
+      loop: Stage.loop
     ) { event in told.events.withLock { $0.append(event) } }
   }
 
   static func ready(
-    _ conninfo: String, _ statements: [Statement], _ settings: PoolSettings = PoolSettings()
+    _ conninfo: String, _ statements: [Statement], _ settings: PoolSettings = PoolSettings(),
+    lender: Pool? = nil
   ) async throws -> StagedPool {
-    let staged = StagedPool(conninfo, statements, settings)
+    let staged = StagedPool(conninfo, statements, settings, lender: lender)
     await staged.pool.start()
     let wanted =
       settings.readConnections + settings.queryConnections + settings.writeConnections

@@ -227,12 +227,11 @@ package struct DatabaseCheck: Sendable {
   }
 
   private func room(_ facts: Rows) -> Finding {
-    let perLoop = PoolSettings().connections
-    let need = loops * perLoop + 1
+    let need = 1 + (0..<loops).reduce(0) { $0 + PoolSettings.ofLoop($1).connections }
     let others = number(facts, "taken") - number(facts, "ours")
     let limits = [number(facts, "role_limit"), number(facts, "database_limit")].filter { $0 >= 0 }
     let room = min(number(facts, "slots") - others, limits.min() ?? .max)
-    let words = "a server here takes \(need) (\(perLoop) for each processor and one)"
+    let words = "a server here takes \(need), by its number of processors"
     if need > room {
       return Finding(
         .wrong, "connections",
