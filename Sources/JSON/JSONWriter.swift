@@ -124,35 +124,17 @@ extension [UInt8] {
   package mutating func appendString(_ text: Span<UInt8>) {
     append(UInt8(ascii: "\""))
     var start = 0
-    var index = 0
-    while index < text.count {
-      if index + 8 <= text.count, unsafe !Self.needsEscape(text.bytes, index) {
-        index += 8
+    for index in text.indices {
+      let byte = text[index]
+      guard byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte < 0x20 else {
         continue
       }
-      let byte = text[index]
-      if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte < 0x20 {
-        append(text.extracting(start..<index))
-        escape(byte)
-        start = index + 1
-      }
-      index += 1
+      append(text.extracting(start..<index))
+      escape(byte)
+      start = index + 1
     }
     append(text.extracting(start..<text.count))
     append(UInt8(ascii: "\""))
-  }
-
-  /// Whether one of the eight bytes from `offset` on must be escaped, by arithmetic on all of them: the
-  /// highest bit of a byte stays set where the byte is below a limit that is subtracted from it.
-  private static func needsEscape(_ bytes: RawSpan, _ offset: Int) -> Bool {
-    let all: UInt64 = 0x0101_0101_0101_0101
-    let eight = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self)
-    let quotes = eight ^ (all * UInt64(UInt8(ascii: "\"")))
-    let backslashes = eight ^ (all * UInt64(UInt8(ascii: "\\")))
-    let found =
-      (eight &- all * 0x20) & ~eight | (quotes &- all) & ~quotes
-      | (backslashes &- all) & ~backslashes
-    return found & (all * 0x80) != 0
   }
 
   private mutating func escape(_ byte: UInt8) {

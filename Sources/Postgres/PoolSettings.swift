@@ -24,11 +24,12 @@ package struct PoolSettings: Sendable {
   package var grace = Duration.seconds(1)
 
   /// Those of one of several loops. Only every second has a connection for `query`, and lends it to
-  /// the next: what takes long has never more than half of the processors, and short reads find one
-  /// that is free.
+  /// the next: what takes long has never more than half of the processors (rounded up), and short
+  /// reads find one that is free.
   package static func ofLoop(_ number: Int) -> PoolSettings {
     var settings = PoolSettings()
     settings.queryConnections = number % 2 == 0 ? 1 : 0
+    settings.queryLimit = 2 * settings.queryLimit
     return settings
   }
 

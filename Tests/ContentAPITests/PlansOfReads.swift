@@ -19,7 +19,8 @@ import Testing
       // Short reads are planned once for all values.
       try await connection.script("set plan_cache_mode = force_generic_plan")
       let short: [(String, [String])] = [
-        ("posts.show", ["'post-77777'", "false"]), ("posts.adjacent", ["'post-77777'", "false"]),
+        ("posts.show", ["'post-77777'"]), ("posts.show_any", ["'post-77777'", "false", "null"]),
+        ("posts.adjacent", ["'post-77777'", "false"]),
         ("posts.newest", Self.window("''")), ("posts.newest", Self.window("'tenth'")),
         ("posts.newest", Self.window("'rare'")), ("posts.oldest", Self.window("'tenth'", up: true)),
       ]

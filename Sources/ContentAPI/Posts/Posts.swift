@@ -78,8 +78,10 @@ package struct Posts: Sendable {
   private static let showAny = Statement(
     "posts.show_any",
     """
-    select r.json, r.version, \(hash) as hash, r.modified, r.public
-    from (select \(whole) as json, p.version, \(modified) as modified, \(visible) as public
+    select r.json, r.version, case when r.public then r.json_hash else \(hash) end as hash,
+      r.modified, r.public
+    from (
+      select \(whole) as json, p.version, p.json_hash, \(modified) as modified, \(visible) as public
       from colophon.posts p
       where p.slug = $1::text and p.trashed_at is null
         and ($2::boolean or \(visible) or \(isPreviewed("$3::bytea")))) r
