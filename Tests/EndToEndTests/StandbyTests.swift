@@ -177,6 +177,22 @@ extension TheProgram {
         #expect(try await put("new") == 200)
         let kept = try await get("/v1/posts/kept")
         #expect(kept.text.contains(#""new""#))
+        // The program asks for its own changes too, and what it read before it heard of them goes.
+        // When it asks once more, it has taken the answer before.
+        func lastAsked() async throws -> String? {
+          try await stage.ask(
+            pair.database.conninfo,
+            """
+            select max(query_start)::text from pg_stat_activity
+            where query like 'with newest as materialized%'
+            """
+          ).first
+        }
+        for _ in 0..<2 {
+          let last = try await stage.ask(pair.database.conninfo, "select clock_timestamp()::text")[
+            0]
+          #expect(try await stage.comesToHold { try await lastAsked() ?? "" > last })
+        }
         // Every processor has it in memory.
         for _ in 0..<32 { #expect(try await get("/v1/posts/kept").body == kept.body) }
 
