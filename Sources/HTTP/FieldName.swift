@@ -12,14 +12,19 @@ package struct FieldName: Sendable, ExpressibleByStringLiteral, Equatable {
 
   /// A name from data, nil when it is not a token.
   package init?(token text: String) {
-    guard !text.isEmpty, text.utf8.allSatisfy(\.isToken) else { return nil }
+    let bytes = text.utf8Span.span
+    guard !bytes.isEmpty else { return nil }
+    for place in bytes.indices where !bytes[place].isToken { return nil }
     self.text = text
   }
 
   package static func == (left: FieldName, right: FieldName) -> Bool {
-    let (left, right) = (left.text.utf8, right.text.utf8)
-    return left.count == right.count
-      && zip(left, right).allSatisfy { $0.lowercased == $1.lowercased }
+    let (left, right) = (left.text.utf8Span.span, right.text.utf8Span.span)
+    guard left.count == right.count else { return false }
+    for place in left.indices where left[place].lowercased != right[place].lowercased {
+      return false
+    }
+    return true
   }
 }
 
@@ -46,9 +51,10 @@ package struct FieldValue: Sendable, ExpressibleByStringInterpolation, Equatable
   }
 
   private static func isSendable(_ text: String) -> Bool {
-    let bytes = text.utf8
-    return bytes.first != .space && bytes.last != .space
-      && bytes.allSatisfy { $0 >= .space && $0 < 0x7F }
+    let bytes = text.utf8Span.span
+    guard !bytes.isEmpty else { return true }
+    for place in bytes.indices where bytes[place] < .space || bytes[place] >= 0x7F { return false }
+    return bytes[0] != .space && bytes[bytes.count - 1] != .space
   }
 
   private static func encoded(_ text: String) -> String {

@@ -35,11 +35,7 @@ import CLibpq
 
   private let connection: OpaquePointer
   private let notices = Notices()
-  private var scratch: [UInt8] = []
-  private var offsets: [Int] = []
-  private var lengths: [Int32] = []
-  private var formats: [Int32] = []
-  private var values: [UnsafePointer<CChar>?] = unsafe []
+  private var arguments = Arguments()
 
   /// Begins to connect. A failure shows in the first `pollConnect`.
   init(_ candidate: ConnectionParameters.Candidate) throws(PostgresError) {
@@ -130,8 +126,7 @@ import CLibpq
   }
 
   func sendExecute(_ call: Call) -> Bool {
-    encode(call.parameters)
-    return unsafe withEncoded { values, lengths, formats in
+    unsafe arguments.withPointers(call.parameters) { values, lengths, formats in
       unsafe call.statement.withCString { name in
         unsafe PQsendQueryPrepared(
           connection, name, Int32(call.parameters.count), values, lengths, formats, 0)
@@ -140,8 +135,7 @@ import CLibpq
   }
 
   func sendQuery(_ sql: String, _ parameters: [Parameter]) -> Bool {
-    encode(parameters)
-    return unsafe withEncoded { values, lengths, formats in
+    unsafe arguments.withPointers(parameters) { values, lengths, formats in
       unsafe PQsendQueryParams(
         connection, sql, Int32(parameters.count), nil, values, lengths, formats, 0)
     } == 1
@@ -164,49 +158,60 @@ import CLibpq
     }
   }
 
-  private func encode(_ parameters: [Parameter]) {
-    scratch.removeAll(keepingCapacity: true)
-    offsets.removeAll(keepingCapacity: true)
-    lengths.removeAll(keepingCapacity: true)
-    formats.removeAll(keepingCapacity: true)
-    for parameter in parameters {
-      if case .null = parameter {
-        offsets.append(-1)
-        lengths.append(0)
-        formats.append(0)
-        continue
-      }
-      let start = scratch.count
-      offsets.append(start)
-      parameter.encode(into: &scratch)
-      // libpq refuses what is longer than its own counters, and the server above 1 GB.
-      lengths.append(Int32(clamping: scratch.count - start))
-      formats.append(parameter.isBinary ? 1 : 0)
-      scratch.append(0)
-    }
-  }
+  /// Parameters as libpq takes them. The arrays serve one call after another.
+  @safe private struct Arguments {
+    private var bytes: [UInt8] = []
+    private var offsets: [Int] = []
+    private var lengths: [Int32] = []
+    private var formats: [Int32] = []
+    private var values: [UnsafePointer<CChar>?] = unsafe []
 
-  private func withEncoded(
-    _ body: (
-      UnsafePointer<UnsafePointer<CChar>?>?, UnsafePointer<Int32>?, UnsafePointer<Int32>?
-    ) -> Int32
-  ) -> Int32 {
-    defer {
+    /// Hands the values to `body`, their lengths and their formats.
+    mutating func withPointers(
+      _ parameters: [Parameter],
+      _ body: (
+        UnsafePointer<UnsafePointer<CChar>?>?, UnsafePointer<Int32>?, UnsafePointer<Int32>?
+      ) -> Int32
+    ) -> Int32 {
+      encode(parameters)
       // One long text must not stay in memory for as long as the connection.
-      if scratch.capacity > 65_536 { scratch = [] }
-    }
-    return unsafe scratch.withUnsafeBytes { bytes in
-      unsafe values.removeAll(keepingCapacity: true)
-      for offset in offsets {
-        let value = unsafe offset < 0 ? nil : bytes.baseAddress! + offset
-        unsafe values.append(value?.assumingMemoryBound(to: CChar.self))
-      }
-      return unsafe values.withUnsafeBufferPointer { values in
-        unsafe lengths.withUnsafeBufferPointer { lengths in
-          unsafe formats.withUnsafeBufferPointer { formats in
-            unsafe body(values.baseAddress, lengths.baseAddress, formats.baseAddress)
+      defer { if bytes.capacity > 65_536 { bytes = [] } }
+      let (bytes, offsets, lengths, formats) = (bytes, offsets, lengths, formats)
+      return unsafe bytes.withUnsafeBytes { bytes in
+        unsafe values.removeAll(keepingCapacity: true)
+        for offset in offsets {
+          let value = unsafe offset < 0 ? nil : bytes.baseAddress! + offset
+          unsafe values.append(value?.assumingMemoryBound(to: CChar.self))
+        }
+        return unsafe values.withUnsafeBufferPointer { values in
+          unsafe lengths.withUnsafeBufferPointer { lengths in
+            unsafe formats.withUnsafeBufferPointer { formats in
+              unsafe body(values.baseAddress, lengths.baseAddress, formats.baseAddress)
+            }
           }
         }
+      }
+    }
+
+    private mutating func encode(_ parameters: [Parameter]) {
+      bytes.removeAll(keepingCapacity: true)
+      offsets.removeAll(keepingCapacity: true)
+      lengths.removeAll(keepingCapacity: true)
+      formats.removeAll(keepingCapacity: true)
+      for parameter in parameters {
+        if case .null = parameter {
+          offsets.append(-1)
+          lengths.append(0)
+          formats.append(0)
+          continue
+        }
+        let start = bytes.count
+        offsets.append(start)
+        parameter.encode(into: &bytes)
+        // libpq refuses what is longer than its own counters, and the server above 1 GB.
+        lengths.append(Int32(clamping: bytes.count - start))
+        formats.append(parameter.isBinary ? 1 : 0)
+        bytes.append(0)
       }
     }
   }

@@ -33,8 +33,8 @@ package enum Parameter: Sendable, Hashable {
   /// False for what the server could not store as it is.
   package var isSendable: Bool {
     switch self {
-    case .text(let text): !text.utf8.contains(0)
-    case .textArray(let elements): elements.allSatisfy { $0?.utf8.contains(0) != true }
+    case .text(let text): !text.hasNUL
+    case .textArray(let elements): elements.allSatisfy { $0?.hasNUL != true }
     case .null, .integer, .boolean, .bytes, .integerArray: true
     }
   }
@@ -86,6 +86,15 @@ package enum Parameter: Sendable, Hashable {
       encode(element, &output)
     }
     output.append(UInt8(ascii: "}"))
+  }
+}
+
+extension String {
+  /// Whether it contains U+0000, which PostgreSQL cannot store. Asked of every text of every call,
+  /// and several times faster than `utf8.contains(0)`.
+  package var hasNUL: Bool {
+    let bytes = utf8Span.span
+    return bytes.indices.contains { bytes[$0] == 0 }
   }
 }
 

@@ -403,7 +403,7 @@ import Testing
 
   @Test func `is replayed from a program that compares in another way`() async throws {
     let next = Fingerprints(
-      current: 2, [1: Fingerprints.canonical, 2: { $0.path.joined().utf8.map { $0 } }])
+      current: 2, [1: Fingerprints.canonical, 2: { $1 += $0.path.joined().utf8 }])
     try await Site.run { site in
       let first = try await site.post(json: Self.json, Self.key("k"))
       try await site.withReplica(fingerprints: next) { replica in

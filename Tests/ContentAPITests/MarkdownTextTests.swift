@@ -73,7 +73,10 @@ import Testing
     ("one two three", -1, ""), ("日本語です", 4, "日本語…"), ("a 日本語", 4, "a 日…"),
     ("👩‍👩‍👧‍👧👩‍👩‍👧‍👧", 9, "👩‍👩‍👧‍👧…"),
     ("👩‍👩‍👧‍👧", 6, "…"),
-    ("e\u{301}e\u{301}e\u{301}", 4, "e\u{301}…"), ("", 5, ""),
+    ("e\u{301}e\u{301}e\u{301}", 4, "e\u{301}…"), ("", 5, ""), ("ab\r\ncd", 5, "ab…"),
+    ("ab\r\ncd", 6, "ab\r\ncd"), ("\r\nab", 2, "…"), ("one e\u{301}t", 6, "one…"),
+    ("one to\u{301}", 6, "one…"), ("é ü ö", 4, "é ü…"), ("a日b c", 3, "a日…"),
+    ("a\u{A0}b c", 4, "a\u{A0}b…"),
   ])
   func `can be shortened to`(text: String, limit: Int, short: String) {
     #expect(MarkdownText.shorten(text, to: limit) == short)

@@ -86,7 +86,7 @@ struct Claim: Sendable {
       Self.keep,
       [
         .text(name.scope), .text(name.key), .integer(answer.status),
-        .text(hasKey ? answer.fields : ""), .bytes(hasKey ? answer.body : []),
+        .text(hasKey ? answer.lines : ""), .bytes(hasKey ? answer.body : []),
       ])
   }
 
@@ -98,7 +98,7 @@ struct Claim: Sendable {
       Self.keepRendered,
       [
         .text(name.scope), .text(name.key), .integer(status), .text(KeptAnswer.lines(of: fields)),
-        Parameter(otherwise?.fields), otherwise.map { .bytes($0.body) } ?? .null,
+        Parameter(otherwise?.lines), otherwise.map { .bytes($0.body) } ?? .null,
       ])
   }
 
@@ -220,8 +220,8 @@ enum Answer {
 /// answer is made from it too.
 struct KeptAnswer: Sendable, Equatable {
   let status: Int
-  /// A line for each header field that is kept.
-  let fields: String
+  /// Those that are kept.
+  private let fields: ResponseFields
   let body: [UInt8]
 
   private static let kept: [FieldName] = [
@@ -230,39 +230,53 @@ struct KeptAnswer: Sendable, Equatable {
 
   init(_ response: Response) {
     status = response.status
-    fields = Self.lines(of: response.fields)
+    var fields: ResponseFields = [:]
+    for (name, value) in response.fields where Self.kept.contains(name) {
+      fields.append(name, value)
+    }
+    self.fields = fields
     body = response.body
   }
 
   /// Reads status, header lines and body, the first columns of a row.
   init(_ rows: Rows) throws {
-    guard let status = rows.integer(0, 0), let fields = rows.text(0, 1),
+    guard let status = rows.integer(0, 0), let lines = rows.text(0, 1),
       let body = rows.bytes(0, 2)
     else { throw UnexpectedRows() }
     self.status = status
-    self.fields = fields
     self.body = body
-  }
-
-  static func lines(of fields: ResponseFields) -> String {
-    var lines = ""
-    for (name, value) in fields where kept.contains(name) {
-      lines += name.text
-      lines += ": "
-      lines += value.text
-      lines += "\n"
-    }
-    return lines
-  }
-
-  var response: Response {
-    var response = Response(status: status, body: body)
-    for line in fields.utf8.split(separator: UInt8(ascii: "\n")) {
+    var fields: ResponseFields = [:]
+    for line in lines.utf8.split(separator: UInt8(ascii: "\n")) {
       guard let colon = line.firstIndex(of: UInt8(ascii: ":")),
         let name = FieldName(token: String(Substring(line[..<colon])))
       else { continue }
-      response.fields.append(name, FieldValue(String(Substring(line[colon...].dropFirst(2)))))
+      fields.append(name, FieldValue(String(Substring(line[colon...].dropFirst(2)))))
     }
+    self.fields = fields
+  }
+
+  static func == (one: KeptAnswer, other: KeptAnswer) -> Bool {
+    one.status == other.status && one.lines == other.lines && one.body == other.body
+  }
+
+  /// A line for each header field, as they are stored.
+  var lines: String { Self.lines(of: fields) }
+
+  static func lines(of fields: ResponseFields) -> String {
+    var lines: [UInt8] = []
+    lines.reserveCapacity(256)
+    for (name, value) in fields where kept.contains(name) {
+      lines.append(contentsOf: name.text.utf8)
+      lines.append(UInt8(ascii: ":"))
+      lines.append(UInt8(ascii: " "))
+      lines.append(contentsOf: value.text.utf8)
+      lines.append(UInt8(ascii: "\n"))
+    }
+    return String(decoding: lines, as: UTF8.self)
+  }
+
+  var response: Response {
+    var response = Response(status: status, fields: fields, body: body)
     response.fields.append(
       "Cache-Control", status < 400 ? "private, no-store" : "no-store")
     return response

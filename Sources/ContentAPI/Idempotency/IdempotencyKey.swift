@@ -104,7 +104,8 @@ package struct RequestParts: Sendable {
 /// The ways in which requests have been compared, by the version that is stored with each
 /// fingerprint: a program that has a new way compares what an older one stored in the old way.
 package struct Fingerprints: Sendable {
-  package typealias Algorithm = @Sendable (RequestParts) -> [UInt8]
+  /// Adds what is hashed of a request.
+  package typealias Algorithm = @Sendable (RequestParts, inout [UInt8]) -> Void
 
   /// The one for new keys.
   package let current: UInt8
@@ -122,19 +123,25 @@ package struct Fingerprints: Sendable {
   /// The bytes whose SHA-256 is the fingerprint; nil for a version that this program does not know.
   /// The version itself is the first of them.
   package func input(_ parts: RequestParts, version: UInt8) -> [UInt8]? {
-    algorithms[version].map { [version] + $0(parts) }
+    guard let algorithm = algorithms[version] else { return nil }
+    var input = [version]
+    algorithm(parts, &input)
+    return input
   }
 
   /// Method, path, query sorted by name, media type, If-Match, If-None-Match and content, each with
   /// its length in front, so that nothing can move from one to the next.
-  package static func canonical(_ parts: RequestParts) -> [UInt8] {
-    var output: [UInt8] = []
+  package static func canonical(_ parts: RequestParts, into output: inout [UInt8]) {
+    func add(count: Int) {
+      output.append(contentsOf: String(count).utf8)
+      output.append(UInt8(ascii: ":"))
+    }
     func add(_ bytes: some Collection<UInt8>) {
-      output += Array("\(bytes.count):".utf8)
-      output += bytes
+      add(count: bytes.count)
+      output.append(contentsOf: bytes)
     }
     func add(list: [String]) {
-      output += Array("\(list.count):".utf8)
+      add(count: list.count)
       for element in list { add(element.utf8) }
     }
     add(parts.method.utf8)
@@ -152,12 +159,11 @@ package struct Fingerprints: Sendable {
     switch parts.content {
     case .none: break
     case .json(let value):
-      var json = JSONWriter()
+      var json = JSONWriter(capacity: 2048)
       json.value(value.sorted)
       add(json.bytes)
     case .bytes(let bytes): add(bytes)
     }
-    return output
   }
 }
 

@@ -25,30 +25,46 @@ package struct APIKey: Sendable {
     precondition(random.count == 30)
     id = Self.encoding.encode(random[..<10])
     let body = Self.prefix + id + "_" + Self.encoding.encode(random[10...])
-    text = body + Self.checksum(body)
+    let check = Self.checksum(body.utf8Span.span)
+    text = body + String(decoding: (0..<7).map { Self.digit(check, $0) }, as: UTF8.self)
   }
 
   /// Reads a key; nil when it cannot be one of ours.
   package init?(_ text: String) {
-    guard text.utf8.count == 65, text.hasPrefix(Self.prefix) else { return nil }
-    let bytes = Array(text.utf8)
-    let body = String(decoding: bytes[..<58], as: UTF8.self)
-    guard bytes[25] == UInt8(ascii: "_"), Self.checksum(body).utf8.elementsEqual(bytes[58...]),
-      (bytes[9..<25] + bytes[26...]).allSatisfy({ Self.encoding.alphabet.contains($0) })
-    else { return nil }
-    self.text = text
-    id = String(decoding: bytes[9..<25], as: UTF8.self)
+    self.init(text.utf8Span.span)
   }
 
-  /// CRC-32 (ISO 3309), in seven characters.
-  private static func checksum(_ text: String) -> String {
-    var crc: UInt32 = .max
-    for byte in text.utf8 {
-      crc ^= UInt32(byte)
-      for _ in 0..<8 { crc = crc & 1 == 1 ? crc >> 1 ^ 0xedb8_8320 : crc >> 1 }
+  /// Reads a key; nil when it cannot be one of ours.
+  init?(_ bytes: Span<UInt8>) {
+    guard bytes.count == 65 else { return nil }
+    let prefix = Self.prefix.utf8Span.span
+    for place in prefix.indices where bytes[place] != prefix[place] { return nil }
+    for place in 9..<65 {
+      let isRight =
+        place == 25 ? bytes[place] == UInt8(ascii: "_") : Self.encoding.holds(bytes[place])
+      guard isRight else { return nil }
     }
-    crc = ~crc
-    let digits = (0..<7).reversed().map { encoding.alphabet[Int(crc >> UInt32($0 * 5) & 31)] }
-    return String(decoding: digits, as: UTF8.self)
+    let check = Self.checksum(bytes.extracting(..<58))
+    for place in 0..<7 where bytes[58 + place] != Self.digit(check, place) { return nil }
+    guard let text = try? UTF8Span(validating: bytes),
+      let id = try? UTF8Span(validating: bytes.extracting(9..<25))
+    else { return nil }
+    self.text = String(copying: text)
+    self.id = String(copying: id)
+  }
+
+  /// CRC-32 (ISO 3309).
+  private static func checksum(_ bytes: Span<UInt8>) -> UInt32 {
+    var crc: UInt32 = .max
+    for place in bytes.indices {
+      crc ^= UInt32(bytes[place])
+      for _ in 0..<8 { crc = crc >> 1 ^ (0xedb8_8320 & (0 &- (crc & 1))) }
+    }
+    return ~crc
+  }
+
+  /// One of the seven characters that write a checksum.
+  private static func digit(_ checksum: UInt32, _ place: Int) -> UInt8 {
+    encoding.alphabet[Int(checksum >> UInt32((6 - place) * 5) & 31)]
   }
 }

@@ -87,7 +87,8 @@ package final class KnownKeys: Sendable {
 
   /// What is known of a key: nil when it has never been found good, or that was forgotten.
   func find(_ key: APIKey, now: MonotonicInstant) -> (principal: Principal, isFresh: Bool)? {
-    guard let entry = entries.withLock({ $0[key.id] }), Self.areEqual(entry.text, key.text.utf8)
+    guard let entry = entries.withLock({ $0[key.id] }),
+      Self.areEqual(entry.text.span, key.text.utf8Span.span)
     else { return nil }
     return (entry.principal, entry.until > now)
   }
@@ -103,16 +104,18 @@ package final class KnownKeys: Sendable {
   /// Forgets a key that is no longer good.
   fileprivate func remove(_ key: APIKey) {
     entries.withLock { entries in
-      guard let entry = entries[key.id], Self.areEqual(entry.text, key.text.utf8) else { return }
+      guard let entry = entries[key.id],
+        Self.areEqual(entry.text.span, key.text.utf8Span.span)
+      else { return }
       entries[key.id] = nil
     }
   }
 
   /// Takes the same time wherever the difference is.
-  private static func areEqual(_ one: [UInt8], _ other: String.UTF8View) -> Bool {
+  private static func areEqual(_ one: Span<UInt8>, _ other: Span<UInt8>) -> Bool {
     guard one.count == other.count else { return false }
     var difference: UInt8 = 0
-    for (a, b) in zip(one, other) { difference |= a ^ b }
+    for place in one.indices { difference |= one[place] ^ other[place] }
     return difference == 0
   }
 }
@@ -138,11 +141,11 @@ actor VerifiedKeys: LoopBound {
 
   /// What the request shows, as far as this process knows.
   nonisolated func credential(of head: RequestHead) -> Credential {
-    switch head.only(of: "authorization") {
+    switch head.place(of: "authorization") {
     case .absent: return .none
     case .repeated: return .malformed
-    case .one(let text):
-      guard let key = Self.bearer(text) else { return .malformed }
+    case .line(let line):
+      guard let key = head.withLine(line, { Self.bearer($0) }) else { return .malformed }
       if let found = known.find(key, now: clock()), found.isFresh {
         return .verified(found.principal)
       }
@@ -151,10 +154,13 @@ actor VerifiedKeys: LoopBound {
   }
 
   /// `Bearer KEY`; the scheme in any case (RFC 9110 §11.1).
-  private static func bearer(_ text: String) -> APIKey? {
-    let parts = text.split(separator: " ", omittingEmptySubsequences: true)
-    guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
-    return APIKey(String(parts[1]))
+  private static func bearer(_ credentials: Span<UInt8>) -> APIKey? {
+    let scheme = "bearer ".utf8Span.span
+    guard credentials.count > scheme.count else { return nil }
+    for place in scheme.indices where credentials[place] | 0x20 != scheme[place] { return nil }
+    var start = scheme.count
+    while start < credentials.count, credentials[start] == UInt8(ascii: " ") { start += 1 }
+    return APIKey(credentials.extracting(start...))
   }
 
   /// What came of looking a key up.

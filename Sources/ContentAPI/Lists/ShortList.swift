@@ -68,7 +68,7 @@ struct ShortList: Sendable {
   ) async throws -> Reply {
     var query = query
     let request = PageRequest(
-      &query, filters: identity, isKey: { !$0.isEmpty && !$0.utf8.contains(0) })
+      &query, filters: identity, isKey: { !$0.isEmpty && !$0.hasNUL })
     let projection = Projection(&query, of: [])
     try query.finish()
     let page = Call(

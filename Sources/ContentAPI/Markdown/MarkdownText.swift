@@ -27,7 +27,6 @@ package struct MarkdownText: Sendable, Equatable {
     var inlines = MarkdownInlines(labels: blocks.labels)
     var lines: [String] = []
     var opening = ""
-    var openingLength = 0
     var words = 0
     for block in blocks.list {
       let bytes = blocks.text[block.range]
@@ -40,9 +39,9 @@ package struct MarkdownText: Sendable, Equatable {
       words += MarkdownText.countWords(text)
       if block.kind == .footnote { continue }
       lines.append(text)
-      if block.kind == .text, openingLength <= MarkdownText.excerptLength {
+      // No character has more than four bytes.
+      if block.kind == .text, opening.utf8.count <= MarkdownText.excerptLength * 4 {
         opening += opening.isEmpty ? text : " " + text
-        openingLength += text.unicodeScalars.count
       }
     }
     plainText = lines.joined(separator: "\n")
@@ -56,25 +55,49 @@ package struct MarkdownText: Sendable, Equatable {
   /// long word, between grapheme clusters; never inside one. A limit below 1 gives nothing.
   package static func shorten(_ text: String, to limit: Int) -> String {
     guard limit > 0 else { return "" }
-    guard text.unicodeScalars.dropFirst(limit).first != nil else { return text }
-    var length = 0
-    var end = text.startIndex
-    var wordEnd = text.startIndex
-    var previous: Unicode.Scalar = " "
-    for index in text.indices {
-      let scalars = text[index].unicodeScalars
-      guard let first = scalars.first, let last = scalars.last else { break }
-      if index > text.startIndex, !previous.isWhitespace,
-        first.isWhitespace || isWordByItself(first) || isWordByItself(previous)
-      {
-        wordEnd = index
-      }
-      length += scalars.count
-      if length > limit - 1 { break }
-      end = text.index(after: index)
-      previous = last
+    let bytes = text.utf8Span.span
+    if bytes.count <= limit { return text }
+    var scalars = 0
+    // Each begins with the one byte of it that does not continue another.
+    for place in bytes.indices where bytes[place] & 0xC0 != 0x80 {
+      scalars += 1
+      if scalars > limit { break }
     }
-    var opening = text[..<(wordEnd > text.startIndex ? wordEnd : end)].unicodeScalars
+    if scalars <= limit { return text }
+    var length = 0
+    var end = 0
+    var wordEnd = 0
+    // Of the cluster before; white space in front of the first, so that no word ends there.
+    var (wasSpace, wasWord) = (true, false)
+    while end < bytes.count {
+      let start = end
+      let byte = bytes[start]
+      // An ASCII character in front of another is a cluster of its own, but for CR LF.
+      if byte < 0x80, byte != UInt8(ascii: "\r"),
+        start + 1 == bytes.count || bytes[start + 1] < 0x80
+      {
+        length += 1
+        end = start + 1
+        let isSpace = byte.isWhitespace
+        if !wasSpace, isSpace || wasWord { wordEnd = start }
+        (wasSpace, wasWord) = (isSpace, false)
+      } else {
+        let cluster = text[text.utf8.index(text.startIndex, offsetBy: start)]
+        length += cluster.unicodeScalars.count
+        end = start + cluster.utf8.count
+        let (first, last) = (
+          cluster.unicodeScalars.first ?? " ", cluster.unicodeScalars.last ?? " "
+        )
+        if !wasSpace, first.isWhitespace || wasWord || isWordByItself(first) { wordEnd = start }
+        (wasSpace, wasWord) = (last.isWhitespace, isWordByItself(last))
+      }
+      if length > limit - 1 {
+        end = start
+        break
+      }
+    }
+    let cut = text.utf8.index(text.startIndex, offsetBy: wordEnd > 0 ? wordEnd : end)
+    var opening = text[..<cut].unicodeScalars
     while let last = opening.last, last.isWhitespace { opening.removeLast() }
     return String(opening) + "…"
   }
@@ -82,16 +105,25 @@ package struct MarkdownText: Sendable, Equatable {
   private static func countWords(_ text: String) -> Int {
     var count = 0
     var isInWord = false
-    for scalar in text.unicodeScalars {
-      if scalar.isASCII {
-        switch scalar {
-        case "a"..."z", "A"..."Z", "0"..."9":
+    let bytes = text.utf8Span.span
+    var place = 0
+    while place < bytes.count {
+      let byte = bytes[place]
+      if byte < 0x80 {
+        place += 1
+        if byte.isLetter || byte.isDigit {
           if !isInWord { count += 1 }
           isInWord = true
-        case " ", "\n", "\t", "\r": isInWord = false
-        default: break
+        } else if byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\n")
+          || byte == UInt8(ascii: "\t") || byte == UInt8(ascii: "\r")
+        {
+          isInWord = false
         }
-      } else if isWordByItself(scalar) {
+        continue
+      }
+      let scalar = text.unicodeScalars[text.utf8.index(text.startIndex, offsetBy: place)]
+      place += scalar.utf8.count
+      if isWordByItself(scalar) {
         count += 1
         isInWord = false
       } else if scalar.isWhitespace {

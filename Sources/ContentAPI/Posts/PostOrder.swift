@@ -65,7 +65,7 @@ enum PostOrder: Int, CaseIterable {
   /// Whether the database can read a text as a key: cursors come from outside.
   func isKey(_ text: String) -> Bool {
     switch self {
-    case .title: return !text.utf8.contains(0)
+    case .title: return !text.hasNUL
     case .publication, .update:
       return Self.isNumber(text, in: Instant.earliest.microseconds...Self.beyondAllDates)
     case .featuredOrder: return Self.isNumber(text, in: 0...Self.beyondAllPlaces)

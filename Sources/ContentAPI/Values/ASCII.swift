@@ -5,6 +5,9 @@ extension UInt8 {
   /// Whether it is a space or a tab.
   var isBlank: Bool { self == UInt8(ascii: " ") || self == UInt8(ascii: "\t") }
 
+  /// Whether it is white space for Unicode.
+  var isWhitespace: Bool { self == 32 || (9...13).contains(self) }
+
   var isDigit: Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self) }
 
   var isLetter: Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(self | 0x20) }
@@ -41,6 +44,6 @@ extension ArraySlice<UInt8> {
 extension Unicode.Scalar {
   /// Unicode's White_Space; for ASCII without a look into its table.
   var isWhitespace: Bool {
-    isASCII ? value == 32 || (9...13).contains(value) : properties.isWhitespace
+    isASCII ? UInt8(truncatingIfNeeded: value).isWhitespace : properties.isWhitespace
   }
 }

@@ -9,13 +9,23 @@ package struct BaseEncoding: Sendable {
   static let base32 = BaseEncoding("0123456789abcdefghjkmnpqrstvwxyz")
 
   let alphabet: [UInt8]
+  /// What each byte stands for; 255 where it is none of the alphabet.
+  private let values: [UInt8]
   /// How many bits a character stands for.
   private let width: Int
 
   private init(_ alphabet: String) {
     self.alphabet = Array(alphabet.utf8)
     width = self.alphabet.count.trailingZeroBitCount
+    var values = [UInt8](repeating: 255, count: 256)
+    for (value, character) in self.alphabet.enumerated() {
+      values[Int(character)] = UInt8(value)
+    }
+    self.values = values
   }
+
+  /// Whether this is a character of the alphabet.
+  func holds(_ character: UInt8) -> Bool { values[Int(character)] != 255 }
 
   /// The text of these bytes; bits that its last character has beyond them are zero.
   package func encode(_ bytes: some Sequence<UInt8>) -> String {
@@ -40,8 +50,8 @@ package struct BaseEncoding: Sendable {
     var buffer = 0
     var bits = 0
     for character in text.utf8 {
-      guard let value = alphabet.firstIndex(of: character) else { return nil }
-      buffer = (buffer << width | value) & 0xffff
+      guard holds(character) else { return nil }
+      buffer = (buffer << width | Int(values[Int(character)])) & 0xffff
       bits += width
       if bits >= 8 {
         bits -= 8

@@ -1,4 +1,5 @@
 import JSON
+import Postgres
 
 /// A JSON object of a request while it is read into its members: strictly, and with all faults told
 /// at once, each with its pointer.
@@ -90,7 +91,7 @@ extension MemberReading {
     guard let text = string(name) else { return nil }
     if text.utf8.count > 524_288 {
       tell("\(name) may have at most 524288 bytes (512 KiB), it has \(text.utf8.count)", at: [name])
-    } else if text.utf8.contains(0) {
+    } else if text.hasNUL {
       tell("\(name) must not contain the character U+0000", at: [name])
     } else if !text.unicodeScalars.allSatisfy(\.isWhitespace) {
       return text
