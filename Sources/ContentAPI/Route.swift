@@ -149,7 +149,7 @@ package final class Route: Sendable {
     for (segment, pattern) in zip(path, segments) {
       if pattern.utf8.first == UInt8(ascii: "{") {
         variables.append(segment)
-      } else if !segment.utf8.elementsEqual(pattern.utf8) {
+      } else if !segment.hasSameScalars(as: pattern) {
         return nil
       }
     }

@@ -79,24 +79,21 @@ extension UInt8 {
 extension Span<UInt8> {
   /// Whether the bytes of `range`, which lies within the span, are those of `text`.
   func holds(_ text: String, at range: Range<Int>) -> Bool {
-    let expected = text.utf8
+    let expected = text.utf8Span.span
     guard expected.count == range.count else { return false }
-    var index = range.lowerBound
-    for byte in expected {
-      if self[index] != byte { return false }
-      index += 1
+    for place in expected.indices where self[range.lowerBound + place] != expected[place] {
+      return false
     }
     return true
   }
 
   /// The same, ASCII letters of either case being one.
   func holds(ignoringCase text: String, at range: Range<Int>) -> Bool {
-    let expected = text.utf8
+    let expected = text.utf8Span.span
     guard expected.count == range.count else { return false }
-    var index = range.lowerBound
-    for byte in expected {
-      if self[index].lowercased != byte.lowercased { return false }
-      index += 1
+    for place in expected.indices
+    where self[range.lowerBound + place].lowercased != expected[place].lowercased {
+      return false
     }
     return true
   }

@@ -116,8 +116,11 @@ extension JSONMember: Equatable {
 
 extension String {
   /// Whether both consist of the same Unicode scalars; `==` asks for canonical equivalence instead.
-  func hasSameScalars(as other: String) -> Bool {
+  package func hasSameScalars(as other: String) -> Bool {
     // A native string knows the length of its UTF-8, so most names differ without a look at them.
-    utf8.count == other.utf8.count && utf8.elementsEqual(other.utf8)
+    let (one, other) = (utf8Span.span, other.utf8Span.span)
+    guard one.count == other.count else { return false }
+    for place in one.indices where one[place] != other[place] { return false }
+    return true
   }
 }
