@@ -88,7 +88,7 @@ create table colophon.schema_version (
   constraint schema_version_range check (oldest_binary between 1 and version)
 );
 
-insert into colophon.schema_version (version, oldest_binary) values (4, 1);
+insert into colophon.schema_version (version, oldest_binary) values (5, 1);
 
 
 -- Posts ---------------------------------------------------------------------------------------
@@ -522,8 +522,14 @@ $$;
 -- In which of PostgreSQL's configurations for text search the site is read: English unless the
 -- profile names its language, and `simple`, which leaves words as they are, for a language that
 -- PostgreSQL has none for.
+--
+-- This and `search_tags` are in plpgsql because that keeps their plans for the whole session. In
+-- SQL they would be planned anew in each statement that calls them: what has a query inside cannot
+-- be put in the place of the call.
 create function colophon.search_language() returns text
-  language sql stable parallel safe
+  language plpgsql stable parallel safe
+as $$
+begin
   return (
     select case when p.site ->> 'language' is null then 'english'
       else case lower(split_part(p.site ->> 'language', '-', 1))
@@ -541,6 +547,8 @@ create function colophon.search_language() returns text
       end
     from colophon.profile p
   );
+end
+$$;
 
 -- A configuration by the name that stands in `search.language`.
 create function colophon.search_configuration(language text) returns regconfig
@@ -553,11 +561,19 @@ create function colophon.search_configuration(language text) returns regconfig
 --
 -- A tag is found by its whole slug and by each of its parts.
 create function colophon.search_tags(language text, tags text[]) returns tsvector
-  language sql stable parallel safe
-  return setweight(to_tsvector(colophon.search_configuration(language),
-    array_to_string(tags, ' ') || ' ' || coalesce((
+  language plpgsql stable parallel safe
+as $$
+declare
+  words text := array_to_string(tags, ' ');
+begin
+  if position('-' in words) > 0 then
+    words := words || ' ' || (
       select string_agg(replace(t.tag, '-', ' '), ' ') from unnest(tags) t(tag)
-      where position('-' in t.tag) > 0), '')), 'B');
+      where position('-' in t.tag) > 0);
+  end if;
+  return setweight(to_tsvector(colophon.search_configuration(language), words), 'B');
+end
+$$;
 
 -- Title, excerpt and the first 256 KiB of the body; less of a body of which that makes more words
 -- than PostgreSQL keeps for one document, which is a mebibyte. Some of that is left to the tags.
@@ -567,13 +583,17 @@ create function colophon.search_words(language text, title text, excerpt text, b
 as $$
 declare
   configuration constant regconfig := colophon.search_configuration(language);
-  words tsvector := setweight(to_tsvector(configuration, title), 'A')
+  opening constant tsvector := setweight(to_tsvector(configuration, title), 'A')
     || setweight(to_tsvector(configuration, excerpt), 'C');
-  opening constant tsvector := words;
+  words tsvector;
   size integer := 262144;
   bytes bytea;
   rest integer;
 begin
+  -- A byte of text never makes more than ten here, so with most bodies nothing has to be tried.
+  if octet_length(body) <= 16384 then
+    return opening || to_tsvector(configuration, body);
+  end if;
   while size >= 1024 loop
     begin
       if octet_length(body) <= size then
@@ -742,20 +762,23 @@ create function colophon.feed_place() returns text
 
 insert into colophon.feed_eras (era, place, newest) values (1, colophon.feed_place(), '2');
 
--- Writes that things of one type have moved, which were or are seen by everybody, or come out at
--- `comes_out_at`, or neither (false and null), which takes nothing back. Returns whether one of
--- them was waiting to come out before.
+-- Writes that things have moved, each given by its type and slug at the same place of two arrays,
+-- which were or are seen by everybody, or come out at `comes_out_at`, or neither (false and null),
+-- which takes nothing back. The same thing twice is one thing. Returns whether one of them was
+-- waiting to come out before.
+--
+-- All things of a call go through each statement together: to start one costs more than what it
+-- does for one thing.
 create function colophon.note_changes(
-  moved_type text, moved_slugs text[], are_public boolean, comes_out_at timestamptz default null
+  moved_types text[], moved_slugs text[], are_public boolean,
+  comes_out_at timestamptz default null
 ) returns boolean language plpgsql as $$
 declare
   this_era integer;
-  moved_slug text;
-  was_public boolean;
-  row_before tid;
-  was_due_at timestamptz;
-  is_older boolean;
-  waited boolean := false;
+  this_xid constant xid8 := pg_current_xact_id();
+  older tid[];
+  newer tid[];
+  waited boolean;
 begin
   loop
     select e.era into this_era from colophon.feed_eras e
@@ -772,35 +795,38 @@ begin
       select from colophon.feed_eras e where e.place = colophon.feed_place());
   end loop;
 
-  foreach moved_slug in array moved_slugs loop
-    was_public := are_public or exists (
-      select from colophon.changes o
-      where o.type = moved_type and o.slug = moved_slug and o.was_public);
-    was_due_at := null;
-    select o.ctid, o.due_at, (o.era, o.xid) < (this_era, pg_current_xact_id())
-    into row_before, was_due_at, is_older
-    from colophon.changes o
-    where o.type = moved_type and o.slug = moved_slug
-      and (o.era <> this_era or o.xid <> pg_current_xact_id())
-    order by o.era desc, o.xid desc
+  select array_agg(o.place) filter (where o.is_older),
+    array_agg(o.place) filter (where not o.is_older and o.due_at is not null),
+    coalesce(bool_or(o.due_at is not null), false)
+  into older, newer, waited
+  from unnest(moved_types, moved_slugs) m(type, slug) cross join lateral (
+    select c.ctid as place, c.due_at, (c.era, c.xid) < (this_era, this_xid) as is_older
+    from colophon.changes c
+    where c.type = m.type and c.slug = m.slug and (c.era <> this_era or c.xid <> this_xid)
+    order by c.era desc, c.xid desc
     limit 1
-    for update skip locked;
-    -- One of a higher number stays in its place: cursors have perhaps seen it.
-    if is_older then
-      delete from colophon.changes c where c.ctid = row_before;
-    elsif was_due_at is not null then
-      update colophon.changes c set due_at = null where c.ctid = row_before;
-    end if;
+    for update skip locked
+  ) o;
 
-    insert into colophon.changes as c (era, xid, type, slug, changed_at, due_at, was_public)
-    values (this_era, pg_current_xact_id(), moved_type, moved_slug, colophon.this_second(),
-      comes_out_at, was_public)
-    on conflict on constraint changes_pkey do update
-    set due_at = excluded.due_at, was_public = c.was_public or excluded.was_public
-    where (c.due_at, c.was_public) is distinct from (
-      excluded.due_at, c.was_public or excluded.was_public);
-    waited := waited or was_due_at is not null;
-  end loop;
+  insert into colophon.changes as c (era, xid, type, slug, changed_at, due_at, was_public)
+  select this_era, this_xid, m.type, m.slug, colophon.this_second(), comes_out_at,
+    are_public or exists (
+      select from colophon.changes o
+      where o.type = m.type and o.slug = m.slug and o.was_public)
+  from (select distinct t.type, t.slug from unnest(moved_types, moved_slugs) t(type, slug)) m
+  on conflict on constraint changes_pkey do update
+  set due_at = excluded.due_at, was_public = c.was_public or excluded.was_public
+  where (c.due_at, c.was_public) is distinct from (
+    excluded.due_at, c.was_public or excluded.was_public);
+
+  -- Only now, as the statement above asks the older rows whether the thing was ever public. One of
+  -- a higher number stays in its place: cursors have perhaps seen it.
+  if older is not null then
+    delete from colophon.changes c where c.ctid = any (older);
+  end if;
+  if newer is not null then
+    update colophon.changes c set due_at = null where c.ctid = any (newer);
+  end if;
   return waited;
 end
 $$;
@@ -822,20 +848,27 @@ declare
   before text[] := '{}';
   after text[] := '{}';
   moved_tags text[];
+  -- What is told in one call at the end.
+  types text[] := '{}';
+  slugs text[] := '{}';
 begin
   if was_out and not stays then
-    came_out := colophon.note_changes('post', array[old.slug], true);
+    came_out := colophon.note_changes('{post}', array[old.slug], true);
   elsif tg_op <> 'INSERT' and not stays then
     -- What was to come out does not: its row goes, and another tells nothing in its place.
     delete from colophon.changes c
     where c.type = 'post' and c.slug = old.slug and not c.was_public
       and c.xid <= pg_current_xact_id();
-    if found then perform colophon.note_changes('', '{""}', false); end if;
+    if found then perform colophon.note_changes('{""}', '{""}', false); end if;
     update colophon.changes c set due_at = null
     where c.type = 'post' and c.slug = old.slug and c.due_at is not null;
   end if;
-  if is_listed then
-    waited := colophon.note_changes('post', array[new.slug],
+  if is_out and not was_out then
+    -- Its tags and the profile move with it.
+    types := '{post}';
+    slugs := array[new.slug];
+  elsif is_listed then
+    waited := colophon.note_changes('{post}', array[new.slug],
       is_out or (was_out and stays), case when not is_out then new.published_at end);
     came_out := came_out or (waited and was_out and stays);
   end if;
@@ -843,16 +876,21 @@ begin
   if was_out then before := old.tags; end if;
   if is_out then after := new.tags; end if;
   if was_out = is_out and not came_out and before = after then return null; end if;
-  select array_agg(t.tag) into moved_tags
-  from (
-    select unnest(before) as tag union select unnest(after)
-    except
-    (select unnest(before) where not came_out intersect select unnest(after))
-  ) t;
-  if moved_tags is not null then perform colophon.note_changes('tag', moved_tags, true); end if;
-  if was_out <> is_out or came_out then
-    perform colophon.note_changes('profile', '{profile}', true);
+  if tg_op = 'INSERT' then
+    moved_tags := after;
+  else
+    moved_tags := array(
+      select unnest(before) union select unnest(after)
+      except
+      (select unnest(before) where not came_out intersect select unnest(after)));
   end if;
+  types := types || array_fill('tag'::text, array[cardinality(moved_tags)]);
+  slugs := slugs || moved_tags;
+  if was_out <> is_out or came_out then
+    types := types || 'profile'::text;
+    slugs := slugs || 'profile'::text;
+  end if;
+  perform colophon.note_changes(types, slugs, true);
   return null;
 end
 $$;
@@ -871,12 +909,12 @@ create trigger posts_are_noted
 create function colophon.note_tag() returns trigger language plpgsql as $$
 begin
   if tg_op <> 'INSERT' and (tg_op = 'DELETE' or old.slug <> new.slug) then
-    perform colophon.note_changes('tag', array[old.slug], false);
+    perform colophon.note_changes('{tag}', array[old.slug], false);
   end if;
   if tg_op <> 'DELETE' and (tg_op = 'UPDATE' or new.name <> new.slug
     or new.description is not null)
   then
-    perform colophon.note_changes('tag', array[new.slug], false);
+    perform colophon.note_changes('{tag}', array[new.slug], false);
   end if;
   return null;
 end
@@ -889,11 +927,14 @@ create trigger tags_are_noted
 -- The profile counts the projects.
 create function colophon.note_project() returns trigger language plpgsql as $$
 begin
-  if tg_op = 'DELETE' or (tg_op = 'UPDATE' and old.slug <> new.slug) then
-    perform colophon.note_changes('project', array[old.slug], true);
-  end if;
-  if tg_op <> 'DELETE' then perform colophon.note_changes('project', array[new.slug], true); end if;
-  if tg_op <> 'UPDATE' then perform colophon.note_changes('profile', '{profile}', true); end if;
+  case tg_op
+    when 'INSERT' then
+      perform colophon.note_changes('{project,profile}', array[new.slug, 'profile'], true);
+    when 'UPDATE' then
+      perform colophon.note_changes('{project,project}', array[old.slug, new.slug], true);
+    else
+      perform colophon.note_changes('{project,profile}', array[old.slug, 'profile'], true);
+  end case;
   return null;
 end
 $$;
@@ -905,7 +946,7 @@ create trigger projects_are_noted
 -- What there is one of is named by its type.
 create function colophon.note_only_one() returns trigger language plpgsql as $$
 begin
-  perform colophon.note_changes(tg_argv[0], array[tg_argv[0]], true);
+  perform colophon.note_changes(array[tg_argv[0]], array[tg_argv[0]], true);
   return null;
 end
 $$;
