@@ -92,10 +92,9 @@ extension Posts {
       for no key update
     )
     select r.id, r.is_expected, r.excerpt, colophon.rfc3339(colophon.this_second()) as now,
-      r.json, r.version, \(hash) as hash, r.modified, r.public
+      \(document)
     from (
-      select p.id, \(isExpected) as is_expected, p.excerpt, \(whole) as json, p.version,
-        \(modified) as modified, \(visible) as public
+      select p.id, \(isExpected) as is_expected, p.excerpt, \(rendering)
       from old p
       offset 0
     ) r

@@ -77,10 +77,9 @@ extension Posts {
         union all
         select * from old where not exists (select from moved)
       )
-      select r.id, r.has_moved, r.json, r.version, \(hash) as hash, r.modified, r.public
+      select r.id, r.has_moved, \(document)
       from (
-        select p.id, exists (select from moved) as has_moved, \(whole) as json, p.version,
-          \(modified) as modified, \(visible) as public
+        select p.id, exists (select from moved) as has_moved, \(rendering)
         from p
         offset 0
       ) r

@@ -196,9 +196,9 @@ extension Posts {
       on conflict on constraint posts_slug_unique do nothing
       returning *
     )
-    select r.slug, r.id, r.json, r.version, \(hash) as hash, r.modified, r.public
+    select r.slug, r.id, \(document)
     from (
-      select p.slug, p.id, \(whole) as json, p.version, \(modified) as modified, \(visible) as public
+      select p.slug, p.id, \(rendering)
       from p
       offset 0
     ) r
@@ -275,9 +275,9 @@ extension Posts {
     )
     select
       case when v.outcome = 'created' and r.id is null then 'raced' else v.outcome end as outcome,
-      r.id, r.json, r.version, \(hash) as hash, r.modified, r.public
+      r.id, \(document)
     from verdict v left join (
-      select p.id, \(whole) as json, p.version, \(modified) as modified, \(visible) as public
+      select p.id, \(rendering)
       from p
       offset 0
     ) r on true

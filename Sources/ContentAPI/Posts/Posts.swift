@@ -78,10 +78,9 @@ package struct Posts: Sendable {
   private static let showAny = Statement(
     "posts.show_any",
     """
-    select r.json, r.version, case when r.public then r.json_hash else \(hash) end as hash,
-      r.modified, r.public
+    select \(document)
     from (
-      select \(whole) as json, p.version, p.json_hash, \(modified) as modified, \(visible) as public
+      select \(rendering)
       from colophon.posts p
       where p.slug = $1::text and p.trashed_at is null
         and ($2::boolean or \(visible) or \(isPreviewed("$3::bytea")))) r
@@ -132,6 +131,17 @@ package struct Posts: Sendable {
 
   /// The second half of an ETag, of `r.json`.
   static let hash = "left(encode(sha256(convert_to(r.json, 'UTF8')), 'hex'), 32)"
+
+  /// What `Stored` reads, of a row `r` that has `rendering`. The hash of what everybody sees is kept
+  /// with the post.
+  static let document = """
+    r.json, r.version, case when r.public then r.json_hash else \(hash) end as hash, r.modified, r.public
+    """
+
+  /// The columns that `document` needs, of a row `p` of posts.
+  static let rendering = """
+    \(whole) as json, p.version, p.json_hash, \(modified) as modified, \(visible) as public
+    """
 
   /// A post as the database returns it.
   struct Stored {
