@@ -163,7 +163,6 @@ import Testing
       let pids =
         "select string_agg(pid::text, ',' order by pid) from pg_stat_activity "
         + "where usename = '\(Site.role)' and datname = current_database()"
-      // Others may still be made.
       let before = Set(try #require(try await site.value(pids)).split(separator: ","))
       // One on each connection that reads share.
       async let some = site.get(Self.some)

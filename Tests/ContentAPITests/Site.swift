@@ -208,9 +208,15 @@ actor Site: LoopBound {
     { clock.now }
   }
 
+  /// Waits for all of its connections, though one of each class would do: which of them a read takes
+  /// depends on how many there are.
   private func becomeReady() async throws {
+    func isComplete() async -> Bool {
+      guard await pool.readiness == .ready else { return false }
+      return await pool.standing.classes.values.allSatisfy { $0.missing + $0.connecting == 0 }
+    }
     let deadline = MonotonicInstant.now() + .seconds(30)
-    while await pool.readiness != .ready {
+    while await !isComplete() {
       guard MonotonicInstant.now() < deadline else { throw SiteNotReady() }
       await loop.sleep(for: .milliseconds(2))
     }
