@@ -40,7 +40,13 @@ package enum ResponseWriter {
     output.append(contentsOf: reason(status).utf8)
     output.append(contentsOf: "\r\nDate: ".utf8)
     date.append(to: &output)
-    output.append(contentsOf: "\r\n".utf8)
+    endLine(&output)
+  }
+
+  /// Byte by byte: two cost less than a text of two.
+  private static func endLine(_ output: inout [UInt8]) {
+    output.append(.carriageReturn)
+    output.append(.lineFeed)
   }
 
   /// A status that cannot be written is a fault of the program, which 500 says.
@@ -53,9 +59,10 @@ package enum ResponseWriter {
       let start = output.count
       output.append(contentsOf: name.text.utf8)
       for index in start..<output.count where !output[index].isToken { output[index] = 0x2D }
-      output.append(contentsOf: ": ".utf8)
+      output.append(.colon)
+      output.append(.space)
       output.append(contentsOf: value.text.utf8)
-      output.append(contentsOf: "\r\n".utf8)
+      endLine(&output)
     }
   }
 
@@ -68,14 +75,14 @@ package enum ResponseWriter {
     if hasContent {
       output.append(contentsOf: "Content-Length: ".utf8)
       append(body.count, to: &output)
-      output.append(contentsOf: "\r\n".utf8)
+      endLine(&output)
     }
     if !keepAlive {
       output.append(contentsOf: "Connection: close\r\n".utf8)
     } else if version == .http10 {
       output.append(contentsOf: "Connection: keep-alive\r\n".utf8)
     }
-    output.append(contentsOf: "\r\n".utf8)
+    endLine(&output)
     if hasContent, method != .head { output.append(contentsOf: body) }
   }
 

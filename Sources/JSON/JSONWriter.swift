@@ -126,6 +126,8 @@ extension [UInt8] {
     var start = 0
     for index in text.indices {
       let byte = text[index]
+      // Most are small letters, which come behind all that is escaped.
+      if byte > UInt8(ascii: "\\") { continue }
       guard byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte < 0x20 else {
         continue
       }
