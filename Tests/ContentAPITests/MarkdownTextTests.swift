@@ -90,7 +90,7 @@ import Testing
     ("don't stop-gap", 2),
     ("a — b – c - d", 4), ("**one** [two](three) `five six`", 4), ("```\nlet a = 1\n```", 3),
     ("<b>one</b> <!-- two --> ![three](four)", 1), ("日本語", 3), ("ひらがな カタカナ", 8),
-    ("Swift言語 2026年", 5), ("한국어 단어", 2), ("Привет, мир", 2), ("https://x.org/a/b", 1),
+    ("Swift言語 2026年", 5), ("한국어 단어", 2), ("Привет, мир", 2), ("𝒜𝒷 𠀋é", 3), ("https://x.org/a/b", 1),
     ("[^1] one\n\n[^1]: two three", 3), ("    let b = 2\n", 3), ("🎉 !!", 0),
   ])
   func `of`(source: String, words: Int) {

@@ -121,8 +121,7 @@ package struct MarkdownText: Sendable, Equatable {
         }
         continue
       }
-      let scalar = text.unicodeScalars[text.utf8.index(text.startIndex, offsetBy: place)]
-      place += scalar.utf8.count
+      let scalar = bytes.scalar(at: &place)
       if isWordByItself(scalar) {
         count += 1
         isInWord = false

@@ -1,5 +1,5 @@
-// ASCII in UTF-8: what the readers of front matter, Markdown and addresses ask of single bytes, and
-// words found without regard to case.
+// UTF-8, of which most is ASCII: what the readers of front matter, Markdown and addresses ask of
+// single bytes and characters, and words found without regard to case.
 
 extension UInt8 {
   /// Whether it is a space or a tab.
@@ -45,5 +45,17 @@ extension Unicode.Scalar {
   /// Unicode's White_Space; for ASCII without a look into its table.
   var isWhitespace: Bool {
     isASCII ? UInt8(truncatingIfNeeded: value).isWhitespace : properties.isWhitespace
+  }
+}
+
+extension Span<UInt8> {
+  /// The character at `place` of a string's UTF-8, where one begins; `place` moves behind it.
+  func scalar(at place: inout Int) -> Unicode.Scalar {
+    let first = UInt32(self[place])
+    let count = first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4
+    var value = count == 1 ? first : first & (0x7F >> UInt32(count))
+    for next in place + 1..<place + count { value = value << 6 | UInt32(self[next] & 0x3F) }
+    place += count
+    return Unicode.Scalar(value) ?? "\u{FFFD}"
   }
 }
