@@ -108,7 +108,6 @@ actor Relay: LoopBound {
   private func passOnHeld() {
     for link in links.values where !link.held.isEmpty {
       link.server.send(link.held)
-      link.server.finishSending()
       link.held = []
     }
   }
@@ -211,11 +210,10 @@ actor Relay: LoopBound {
         link.doom = next.fault
         link.closesDoor = next.closesDoor
         if next.fault == .before {
-          struck[.before, default: 0] += 1
+          strike(.before, link)
           link.isDeaf = true
           link.client.close()
           link.endsWhenSent = true
-          closeDoorIfWanted(link)
           if link.server.isSent { end(link) }
           return
         }
@@ -231,16 +229,9 @@ actor Relay: LoopBound {
       if link.doom != nil {
         // COMMIT is on its way, and nothing may follow it.
         link.isDeaf = true
-        if link.doom == .after {
-          struck[.after, default: 0] += 1
+        if let doom = link.doom, doom == .after || doom == .late {
+          strike(doom, link)
           link.client.close()
-          link.server.finishSending()
-          closeDoorIfWanted(link)
-        }
-        if link.doom == .late {
-          struck[.late, default: 0] += 1
-          link.client.close()
-          closeDoorIfWanted(link)
         }
         return
       }
@@ -272,19 +263,28 @@ actor Relay: LoopBound {
       }
       link.answer += message
       if Packet.saysCommitted(message) { executed[doom, default: 0] += 1 }
-      if link.isDeaf, link.awaited == 0, doom == .swallowed || doom == .silent {
-        struck[doom, default: 0] += 1
-        closeDoorIfWanted(link)
-        if doom == .swallowed {
-          link.client.send(Array(heard(of: link.answer)))
-          end(link)
-        } else {
-          link.server.close()
-          if link.closesDoor { end(link) }
-        }
-        return
+      guard link.isDeaf, link.awaited == 0 else { continue }
+      switch doom {
+      case .before: continue
+      // Only now: a server that is slow looks every two seconds whether anybody is there, and does
+      // not execute what it has not executed by then.
+      case .after, .late: end(link)
+      case .swallowed:
+        strike(.swallowed, link)
+        link.client.send(Array(heard(of: link.answer)))
+        end(link)
+      case .silent:
+        strike(.silent, link)
+        link.server.close()
+        if link.closesDoor { end(link) }
       }
+      return
     }
+  }
+
+  private func strike(_ fault: Fault, _ link: Link) {
+    struck[fault, default: 0] += 1
+    closeDoorIfWanted(link)
   }
 
   /// A connection of the program, and the one that the relay has for it.
@@ -320,7 +320,6 @@ actor Relay: LoopBound {
     private var descriptor: Descriptor?
     private var registration: EventLoop.Registration?
     private var output: [UInt8] = []
-    private var finishes = false
     private let loop: EventLoop
 
     init(
@@ -356,20 +355,6 @@ actor Relay: LoopBound {
         }
       }
       if let registration { loop.watch(registration, for: .readable) }
-      if finishes { shutDown() }
-    }
-
-    /// The other side reads to the end of what was sent, and then an end.
-    func finishSending() {
-      finishes = true
-      if isSent { shutDown() }
-    }
-
-    private func shutDown() {
-      switch descriptor {
-      case .some(let descriptor): _ = shutdown(descriptor.number, Int32(SHUT_WR))
-      case .none: break
-      }
     }
 
     func receive() -> (bytes: [UInt8], hasEnded: Bool) {
