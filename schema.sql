@@ -21,7 +21,8 @@
 --    trip. Posts that have come due are locked on the way only where that needs no waiting. A tag
 --    that is renamed or deleted keeps to it: the posts that have it by id, projects by id, tags by
 --    slug, counters by tag. What belongs to one post alone, as its row in `search`, is locked under
---    the post.
+--    the post. New posts that share a transaction each keep to it, but not all together: they wait
+--    for a lock no longer than a moment, give everything up, and go again one by one.
 --
 -- Names are written in full and function bodies are parsed when they are created, those in plpgsql
 -- when they are first run, so nothing here depends on the search_path of whoever runs it.
@@ -88,7 +89,7 @@ create table colophon.schema_version (
   constraint schema_version_range check (oldest_binary between 1 and version)
 );
 
-insert into colophon.schema_version (version, oldest_binary) values (5, 1);
+insert into colophon.schema_version (version, oldest_binary) values (6, 1);
 
 
 -- Posts ---------------------------------------------------------------------------------------
@@ -389,6 +390,9 @@ create table colophon.idempotency_keys (
   body bytea,
   expired boolean not null default false,
   created_at timestamptz not null default colophon.clock(),
+  -- A random number of the request that did the write: by it a request that has lost the answer to
+  -- its COMMIT knows whether what it finds is its own.
+  run bigint,
   constraint idempotency_keys_pkey primary key (scope, key),
   constraint idempotency_keys_key_length check (length(key) between 1 and 255),
   constraint idempotency_keys_answer check (

@@ -10,6 +10,7 @@ static const unsigned char steps[] = {
 #embed "steps/0003.sql" suffix(, 0, )
 #embed "steps/0004.sql" suffix(, 0, )
 #embed "steps/0005.sql" suffix(, 0, )
+#embed "steps/0006.sql" suffix(, 0, )
 };
 
 static const unsigned char openapi[] = {

@@ -7,6 +7,8 @@ final class Exchange {
     case read(Call)
     case slow
     case transaction
+    /// A whole transaction of several callers, which its Sync commits.
+    case shared([Share])
     case rollback
     case ping
     case preparation
@@ -42,14 +44,27 @@ final class Exchange {
   /// A Sync of its own follows its commands.
   var endsWithSync = false
   private var commitTag: String?
+  /// There is no COMMIT; the Sync ends the transaction.
+  private let isImplicit: Bool
   private var commitWarning = false
+  private var failedAtSync = false
 
   init(_ purpose: Purpose, deadline: MonotonicInstant) {
     self.purpose = purpose
     self.deadline = deadline
+    if case .shared = purpose {
+      isImplicit = true
+      sendsCommit = true
+      endsWithSync = true
+    } else {
+      isImplicit = false
+    }
   }
 
-  var isWaiting: Bool { waiter?.isWaiting ?? outcomeWaiter?.isWaiting ?? false }
+  var isWaiting: Bool {
+    if case .shared(let shares) = purpose { return shares.contains { $0.waiter.isWaiting } }
+    return waiter?.isWaiting ?? outcomeWaiter?.isWaiting ?? false
+  }
 
   /// Forgets an attempt, to be sent again.
   func reset() {
@@ -75,15 +90,25 @@ final class Exchange {
   func fail(_ error: ServerError, in role: Session.Role) {
     guard failure == nil else { return }
     failure = error
+    failedAtSync = role == .sync
     endedTransaction = role == .commit || role == .sync
     failedInPreamble = role == .hidden
+  }
+
+  /// What fails at the Sync libpq ends as it ends a command, once, before it tells of the Sync.
+  func takeEndOfFailedSync() -> Bool {
+    defer { failedAtSync = false }
+    return failedAtSync
   }
 
   func abort() { isAborted = true }
   func lose() { isLost = true }
 
-  /// PostgreSQL warns when it has committed here but, say, not on a standby.
-  func warnInCommit() { commitWarning = true }
+  /// PostgreSQL warns when it has committed here but, say, not on a standby. Where the Sync commits,
+  /// libpq hands the warning out as soon as the reply before it has been taken.
+  func warn(in role: Session.Role) {
+    if isImplicit || role == .commit || role == .sync { commitWarning = sendsCommit }
+  }
 
   var outcome: Result<[Rows], PostgresError> {
     if let failure {
@@ -105,7 +130,7 @@ final class Exchange {
     }
     if sendsCommit {
       if commitWarning { return .failure(.outcomeUnknown) }
-      if commitTag != "COMMIT" {
+      if !isImplicit, commitTag != "COMMIT" {
         let error = ServerError(
           sqlState: "25P02", message: "COMMIT was answered with \(commitTag ?? "nothing")")
         return .failure(.server(error))
@@ -118,6 +143,7 @@ final class Exchange {
   var timeout: PostgresError { sendsCommit ? .outcomeUnknown : .timedOut }
 
   func finish() {
+    if case .shared(let shares) = purpose { return finish(shares) }
     waiter?.resume(outcome)
     switch outcome {
     case .success(let rows): outcomeWaiter?.resume(.init(rows: rows, error: nil))
@@ -126,6 +152,9 @@ final class Exchange {
   }
 
   func finish(_ error: PostgresError) {
+    if case .shared(let shares) = purpose {
+      for share in shares { share.waiter.resume(.failure(error)) }
+    }
     waiter?.resume(.failure(error))
     outcomeWaiter?.resume(.init(rows: rows, error: error))
   }

@@ -37,6 +37,8 @@ package actor Pool: LoopBound {
   var readLine = Fifo<Exchange>()
   /// Callers who wait for a connection of their own.
   var lines = ByRole { _ in Fifo<Applicant>() }
+  /// Those who may share one.
+  var sharesLine = Fifo<Share>()
   /// Why there is no connection of a class, after an attempt has failed.
   var outages = ByRole<String?> { _ in nil }
   var tenancies: UInt64 = 0
@@ -333,6 +335,8 @@ package actor Pool: LoopBound {
       return
     }
     while let applicant = lines[role].popFirst() { refuse(applicant, .unavailable(reason)) }
+    if role != .write { return }
+    while let share = sharesLine.popFirst() { refuse(share, .unavailable(reason)) }
   }
 
   /// The checks that every call passes before it is let in.
@@ -352,10 +356,20 @@ package actor Pool: LoopBound {
     if isClosing { closeWhenIdle() }
   }
 
+  /// All who had a connection have done with it.
+  func leave(_ role: PoolRole, _ tenancy: Tenancy) {
+    let callers = max(1, tenancy.companions)
+    let took = (.now() - tenancy.since) / callers
+    for _ in 0..<callers { leave(role, took: took) }
+  }
+
   private func finish(_ exchange: Exchange, _ index: Int) {
     switch exchange.purpose {
     case .read(let call): finishRead(exchange, call)
     case .slow, .transaction, .rollback: finishOwn(exchange, index)
+    case .shared:
+      slots[index].tenancy?.isLeft = true
+      finishOwn(exchange, index)
     case .ping, .preparation, .command: break
     }
   }

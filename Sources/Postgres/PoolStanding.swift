@@ -40,6 +40,7 @@ extension Pool {
       }
       found.calls = admissions[role].inside
       found.waiting = role == .read ? readLine.count : lines[role].count
+      if role == .write { found.waiting += sharesLine.count }
       found.expectedWait = admissions[role].expectedWait
       standing.classes[role] = found
     }

@@ -15,7 +15,8 @@ extension Pool {
     let result: Result<[Rows], PostgresError> = await Waiter.wait { waiter in
       let exchange = Exchange(.slow, deadline: deadline)
       exchange.waiter = waiter
-      submit(exchange, [.hidden(Self.limit(until: deadline)), .call(call)], .sync, lease)
+      submit(
+        exchange, [.hidden(Self.statementTimeout(until: deadline)), .call(call)], .sync, lease)
     }
     release(lease)
     guard let rows = try result.get().first else { throw .connectionLost }
@@ -23,33 +24,39 @@ extension Pool {
   }
 
   /// Sets the server's limit for the statements of a transaction a little below the time left.
-  private static func limit(until deadline: MonotonicInstant) -> Call {
+  private static func statementTimeout(until deadline: MonotonicInstant) -> Call {
     let left = max(0, (deadline - .now()).wholeNanoseconds / 1_000_000)
-    return Call(Session.limit, [.text("\(max(1, left - min(100, left / 5)))ms")])
+    return Call(Session.limit, [.text("\(max(1, left - min(250, left / 5)))ms")])
   }
 
-  /// Gives `body` a transaction on a connection of its own. Without `commit` inside, it is rolled
-  /// back, whether the body returns or throws. Nothing is sent before the body's first `send`.
+  /// That setting, unless the session's own is enough.
+  func limit(until deadline: MonotonicInstant) -> Session.Command? {
+    deadline - .now() < settings.session.statementTimeout
+      ? .hidden(Self.statementTimeout(until: deadline)) : nil
+  }
+
+  /// Gives `body` a transaction. Without `commit` inside, it is rolled back, whether the body returns
+  /// or throws. It gets a connection of its own with the body's first `send` or `commit`; before that
+  /// nothing is sent and nobody kept waiting.
   ///
-  /// Throws what the body throws, and `PostgresError` when there is no connection. The deadline
-  /// ends the transaction wherever it is; the body learns of it from its next call. The server's
-  /// `statement_timeout` is never beyond it.
+  /// Throws what the body throws; `send` and `commit` throw `PostgresError` when there is no
+  /// connection. The deadline ends the transaction wherever it is; the body learns of it from its next
+  /// call. The server's `statement_timeout` is never beyond it.
   package nonisolated func transaction<Result>(
     deadline: MonotonicInstant, _ body: (Transaction) async throws -> Result
   ) async throws -> Result {
-    let lease = try await acquire(.write, deadline: deadline)
-    let transaction = Transaction(pool: self, lease: lease)
+    let transaction = Transaction(pool: self, deadline: deadline)
     do {
       let result = try await body(transaction)
-      await release(lease)
+      if let lease = transaction.lease { await release(lease) }
       return result
     } catch {
-      await release(lease)
+      if let lease = transaction.lease { await release(lease) }
       throw error
     }
   }
 
-  private func acquire(
+  func acquire(
     _ role: PoolRole, deadline: MonotonicInstant
   ) async throws(PostgresError) -> Lease {
     try admit(role, deadline: deadline)
@@ -65,8 +72,10 @@ extension Pool {
   func serveNext(_ index: Int) {
     let role = slots[index].role
     guard role != .read, slots[index].tenancy == nil, let session = slots[index].session,
-      session.isOpen, session.isIdle, let applicant = lines[role].popFirst()
+      session.isOpen, session.isIdle
     else { return }
+    if role == .write, serveShares(index, session) { return }
+    guard let applicant = lines[role].popFirst() else { return }
     tenancies += 1
     slots[index].tenancy = Tenancy(
       serial: tenancies, deadline: applicant.deadline, since: .now())
@@ -124,7 +133,7 @@ extension Pool {
       if !session.isIdle { session.close("a transaction was left open") }
     }
     slots[index].tenancy = nil
-    leave(slots[index].role, took: .now() - tenancy.since)
+    leave(slots[index].role, tenancy)
     if let session = slots[index].session, session.isClosed {
       settle(index)
     } else {
@@ -136,7 +145,7 @@ extension Pool {
   func abandonTenancy(_ index: Int) {
     guard let tenancy = slots[index].tenancy else { return }
     slots[index].tenancy = nil
-    leave(slots[index].role, took: .now() - tenancy.since)
+    leave(slots[index].role, tenancy)
   }
 
   func refuse(_ applicant: Applicant, _ error: PostgresError) {
@@ -150,6 +159,10 @@ extension Pool {
         observer(.timedOut(role))
         refuse(applicant, .timedOut)
       }
+    }
+    for share in sharesLine.remove(where: { now >= $0.deadline }) {
+      observer(.timedOut(.write))
+      refuse(share, .timedOut)
     }
     for index in slots.indices {
       guard let tenancy = slots[index].tenancy, now >= tenancy.deadline,
@@ -194,9 +207,7 @@ extension Pool {
       if !tenancy.hasBegun { commands.append(.hidden(Call(Session.begin))) }
       // The session's own limit is enough while there is more time left than that; where a command
       // has failed, the next must be the caller's.
-      if !tenancy.needsSync, tenancy.deadline - .now() < settings.session.statementTimeout {
-        commands.append(.hidden(Self.limit(until: tenancy.deadline)))
-      }
+      if !tenancy.needsSync, let limit = limit(until: tenancy.deadline) { commands.append(limit) }
       for call in calls { commands.append(.call(call)) }
       if committing {
         commands.append(.commit)

@@ -248,11 +248,7 @@ final class Session {
     guard let libpq else { return }
     while let head = expected.first, !libpq.isBusy {
       let warnings = libpq.takeWarnings()
-      if !warnings.isEmpty, let exchange = head.exchange, exchange.sendsCommit,
-        head.role == .commit || head.role == .sync
-      {
-        exchange.warnInCommit()
-      }
+      if !warnings.isEmpty { head.exchange?.warn(in: head.role) }
       let reply = libpq.nextReply()
       switch reply {
       case .rows(let rows):
@@ -268,6 +264,7 @@ final class Session {
         head.exchange?.abort()
       case .end:
         if head.role == .sync {
+          if head.exchange?.takeEndOfFailedSync() == true { continue }
           close("the replies are out of step")
           return
         }

@@ -5,6 +5,8 @@ struct Tenancy {
   let serial: UInt64
   let deadline: MonotonicInstant
   let since: MonotonicInstant
+  /// How many callers share it; 0 for one that has it alone.
+  var companions = 0
   var hasBegun = false
   /// COMMIT or ROLLBACK is through, or on its way.
   var isOver = false

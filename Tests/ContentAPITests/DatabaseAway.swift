@@ -119,7 +119,7 @@ import Testing
       for sample in [
         "idempotency_runs_total 1", "idempotency_replays_total 1", "idempotency_mismatches_total 1",
         "idempotency_waits_total 0", "idempotency_waiting 0", "unknown_outcomes_total 0",
-        "write_round_trips_total 4",
+        "write_round_trips_total 3",
       ] {
         #expect(lines.contains("colophon_" + sample), "\(sample)")
       }

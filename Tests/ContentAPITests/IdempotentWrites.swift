@@ -77,10 +77,11 @@ import Testing
         ("restore", { try await site.restore("a", Self.key("12")) }),
       ]
       for (name, write) in writes {
-        #expect(try await trips(write) == 2, "\(name)")
+        // What is created is all known beforehand.
+        #expect(try await trips(write) == (["post", "project"].contains(name) ? 1 : 2), "\(name)")
         #expect(try await trips(write) == 1, "the replay of \(name)")
       }
-      #expect(try await trips { try await site.post(json: json) } == 2, "without a key")
+      #expect(try await trips { try await site.post(json: json) } == 1, "without a key")
       #expect(try await open(site) == "0")
     }
   }
@@ -376,7 +377,8 @@ import Testing
     }
   }
 
-  @Test func `is given up after the third time, and its key is as free as before`() async throws {
+  /// Once perhaps together with others, then three times alone.
+  @Test func `is given up after the fourth time, and its key is as free as before`() async throws {
     try await Site.run { site in
       let connection = try await site.connect()
       try await connection.script(
@@ -384,7 +386,7 @@ import Testing
         create sequence colophon.failures;
         create function colophon.fail() returns trigger language plpgsql security definer as $$
         begin
-          if nextval('colophon.failures') <= 3 then raise exception using errcode = '40P01'; end if;
+          if nextval('colophon.failures') <= 4 then raise exception using errcode = '40P01'; end if;
           return null;
         end $$;
         create constraint trigger fail after insert on colophon.posts deferrable initially deferred
@@ -395,7 +397,7 @@ import Testing
       #expect(answer.status == 503)
       #expect(answer.problem == "unavailable")
       #expect(answer["Retry-After"] != nil)
-      #expect(try await site.value("select last_value::text from colophon.failures") == "3")
+      #expect(try await site.value("select last_value::text from colophon.failures") == "4")
       #expect(try await posts(site) == "0")
       #expect(try await site.post(json: Self.json, Self.key("k")).status == 201)
     }

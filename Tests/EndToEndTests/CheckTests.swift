@@ -63,7 +63,7 @@ extension TheProgram {
       ),
       (
         "update colophon.schema_version set version = 99, oldest_binary = 98",
-        "update colophon.schema_version set oldest_binary = 1, version = 5",
+        "update colophon.schema_version set oldest_binary = 1, version = 6",
         "wrong schema .* needs a program of version 98"
       ),
     ]

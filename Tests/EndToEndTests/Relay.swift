@@ -6,7 +6,8 @@ import Testing
 ///
 /// It knows as much of the protocol as that takes: the first message of a client has a length alone,
 /// all others of both sides a type and a length, and COMMIT is a Bind of the statement that the
-/// pool has prepared for it. Everything of one loop; whoever started it has to `stop` it.
+/// pool has prepared for it, or the Sync behind a write that has claimed its key without BEGIN.
+/// Everything of one loop; whoever started it has to `stop` it.
 actor Relay: LoopBound {
   /// The environment of servers behind a relay: without limits they report nothing to each other, so
   /// that every COMMIT that comes by is a write's.
@@ -206,7 +207,7 @@ actor Relay: LoopBound {
       if !link.hasBegun {
         link.hasBegun = true
         link.awaited = 1
-      } else if Packet.isCommit(message), link.doom == nil, let next = faultOfCommit() {
+      } else if link.commits(message), link.doom == nil, let next = faultOfCommit() {
         link.doom = next.fault
         link.closesDoor = next.closesDoor
         if next.fault == .before {
@@ -262,7 +263,7 @@ actor Relay: LoopBound {
         continue
       }
       link.answer += message
-      if Packet.saysCommitted(message) { executed[doom, default: 0] += 1 }
+      if link.isCommitted(message) { executed[doom, default: 0] += 1 }
       guard link.isDeaf, link.awaited == 0 else { continue }
       switch doom {
       case .before: continue
@@ -307,11 +308,40 @@ actor Relay: LoopBound {
     /// Nothing more is passed on from the client.
     var isDeaf = false
     var endsWhenSent = false
+    /// Of the transaction that the client sends.
+    private var hasBegin = false
+    private var hasClaim = false
+    /// There was no COMMIT in it.
+    private var isImplicit = false
+    private var hasFailed = false
 
     init(number: Int, client: Leg, server: Leg) {
       self.number = number
       self.client = client
       self.server = server
+    }
+
+    /// Whether a transaction is committed by this message of the client's, should all be well.
+    func commits(_ message: [UInt8]) -> Bool {
+      if message.first == Packet.sync {
+        isImplicit = hasClaim && !hasBegin
+        hasClaim = false
+        return isImplicit
+      }
+      if Packet.isClaim(message) { hasClaim = true }
+      if Packet.isBegin(message) { hasBegin = true }
+      guard Packet.isCommit(message) || Packet.isRollback(message) else { return false }
+      hasBegin = false
+      hasClaim = false
+      isImplicit = false
+      return Packet.isCommit(message)
+    }
+
+    /// Whether this message of the server's says that it has been.
+    func isCommitted(_ message: [UInt8]) -> Bool {
+      if message.first == Packet.error { hasFailed = true }
+      if !isImplicit { return Packet.saysCommitted(message) }
+      return message.first == Packet.readyForQuery && !hasFailed
     }
   }
 
@@ -386,6 +416,7 @@ actor Relay: LoopBound {
   private enum Packet {
     static let sync = UInt8(ascii: "S")
     static let readyForQuery = UInt8(ascii: "Z")
+    static let error = UInt8(ascii: "E")
 
     /// The length of the first message in `bytes` with its type, nil when it is not whole.
     static func length(_ bytes: [UInt8], hasType: Bool) -> Int? {
@@ -397,6 +428,10 @@ actor Relay: LoopBound {
 
     /// Bind: portal, statement, each ended by NUL.
     static func isCommit(_ message: [UInt8]) -> Bool { binds("postgres.commit", message) }
+
+    static func isBegin(_ message: [UInt8]) -> Bool { binds("postgres.begin", message) }
+
+    static func isRollback(_ message: [UInt8]) -> Bool { binds("postgres.rollback", message) }
 
     static func isClaim(_ message: [UInt8]) -> Bool { binds("idempotency.claim", message) }
 

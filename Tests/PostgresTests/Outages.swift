@@ -53,7 +53,9 @@ private let echo = Statement("echo", "select $1::int")
       }
     }
     let refused = await Stage.failure {
-      try await staged.pool.transaction(deadline: Stage.soon) { _ in }
+      try await staged.pool.transaction(deadline: Stage.soon) { transaction in
+        _ = try await transaction.commit()
+      }
     }
     guard case .unavailable = refused else {
       Issue.record("\(String(describing: refused))")

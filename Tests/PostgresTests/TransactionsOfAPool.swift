@@ -79,6 +79,18 @@ private let schema = """
     await watcher.close()
   }
 
+  @Test func `keep nobody waiting as long as they send nothing`() async throws {
+    let (staged, watcher) = try await stage()
+    try await staged.pool.transaction(deadline: Stage.soon) { _ in
+      try await staged.pool.transaction(deadline: Stage.soon) { transaction in
+        _ = try await transaction.commit([Call(insert, [.text("a")])])
+      }
+    }
+    #expect(try await slugs(watcher) == ["a"])
+    await staged.pool.close()
+    await watcher.close()
+  }
+
   @Test func `commit in one round trip when there is nothing to wait for`() async throws {
     let (staged, watcher) = try await stage()
     let trips = try await staged.pool.transaction(deadline: Stage.soon) { transaction in
@@ -108,7 +120,6 @@ private let schema = """
       await transaction.rollback()
       #expect(await Stage.failure { _ = try await transaction.send([Call(count)]) } != nil)
     }
-    try await staged.pool.transaction(deadline: Stage.soon) { _ in }
     try await staged.pool.transaction(deadline: Stage.soon) { transaction in
       _ = try await transaction.commit([Call(insert, [.text("z")])])
     }
@@ -322,7 +333,9 @@ private let schema = """
         for _ in 0..<3 {
           group.addTask {
             await Stage.failure {
-              try await pool.transaction(deadline: .now() + .seconds(2)) { _ in }
+              try await pool.transaction(deadline: .now() + .seconds(2)) { transaction in
+                _ = try await transaction.send([Call(count)])
+              }
             }
           }
         }
@@ -351,7 +364,9 @@ private let schema = """
       await staged.pool.readiness != .ready && staged.failedConnects > 0
     }
     let error = await Stage.failure {
-      try await staged.pool.transaction(deadline: Stage.soon) { _ in }
+      try await staged.pool.transaction(deadline: Stage.soon) { transaction in
+        _ = try await transaction.send([Call(count)])
+      }
     }
     guard case .unavailable = error else {
       Issue.record("\(String(describing: error))")

@@ -10,9 +10,8 @@ struct Claim: Sendable {
   let version: UInt8
   /// What is hashed; empty for a write without a key.
   let fingerprint: [UInt8]
-
-  /// Row locks of others are waited for so long, then the answer is 503.
-  private static let patience = 2000
+  /// Tells this request from others of its key.
+  private let run = Int.random(in: .min ... .max)
 
   /// What leaves in front of the write's first statements; `results` reads their results.
   ///
@@ -25,34 +24,45 @@ struct Claim: Sendable {
   ///   - wait: how long the same key may be waited for, at least a millisecond.
   ///   - author: who writes; empty for nobody who has a name.
   func opening(wait: Duration, author: String) -> [Call] {
+    calls(
+      wait: "\(max(1, wait.wholeNanoseconds / 1_000_000))ms", patience: Self.patience,
+      author: author) + [Transaction.savepoint]
+  }
+
+  /// Row locks of others are waited for so long, then the answer is 503.
+  private static let patience = "2000ms"
+
+  static let openingCount = 4
+
+  /// As `opening`, in front of a write that may share its transaction with others: who has to wait
+  /// for a lock gives way to them, and without a savepoint nothing is left when something fails.
+  func openingShared(author: String) -> [Call] {
+    calls(wait: Self.moment, patience: Self.moment, author: author)
+  }
+
+  static let openingSharedCount = 3
+
+  /// How long others may be kept waiting for a lock; a write that is not held up takes less.
+  private static let moment = "50ms"
+
+  private func calls(wait: String, patience: String, author: String) -> [Call] {
     let id: [Parameter] = [.text(name.scope), .text(name.key)]
     return [
       Call(
         Self.claim,
-        id + [.integer(Int(version)), .text(Self.milliseconds(wait)), .bytes(fingerprint)]),
-      Call(Self.look, id),
-      Call(Self.proceed, id + [.text("\(Self.patience)ms"), .text(author)]),
-      Transaction.savepoint,
+        id + [.integer(Int(version)), .text(wait), .bytes(fingerprint), .integer(run)]),
+      Call(Self.look, id + [.integer(run)]),
+      Call(Self.proceed, id + [.text(patience), .text(author)]),
     ]
-  }
-
-  static let openingCount = 4
-
-  private static func milliseconds(_ wait: Duration) -> String {
-    "\(max(1, wait.wholeNanoseconds / 1_000_000))ms"
   }
 
   /// What the opening has found.
   enum Finding {
     /// The claim is ours, and the savepoint stands.
     case ours
-    /// The write was answered before.
-    case answered(KeptAnswer)
-    /// Another request was.
-    case mismatch
-    /// Answered, and the fingerprint is of another version of this program.
-    case otherVersion(UInt8, KeptAnswer)
-    case expired
+    /// The key has been answered, to this request (`Found`, or `OtherVersion` of this program, which
+    /// is to be asked) or to another (a problem).
+    case decided(any Error)
     /// Another session is at it and was waited for long enough.
     case busy
     /// The row went while we looked: once more.
@@ -60,20 +70,24 @@ struct Claim: Sendable {
     case failed(PostgresError)
   }
 
-  func finding(_ outcome: Transaction.Outcome) throws -> Finding {
-    guard let error = outcome.error, outcome.rows.count < Self.openingCount else { return .ours }
+  /// - Parameter count: how many calls the opening has.
+  func finding(_ outcome: Transaction.Outcome, count: Int = openingCount) throws -> Finding {
+    guard let error = outcome.error, outcome.rows.count < count else { return .ours }
     switch outcome.rows.count {
     case 0 where error.serverError?.sqlState == "55P03": return .busy
     case 2 where error.serverError?.constraint == Self.stop:
       let row = outcome.rows[1]
       if row.isEmpty { return .gone }
-      if row.boolean(0, 3) == true { return .expired }
+      if row.boolean(0, 3) == true { return .decided(Problem.keyExpired) }
       guard let version = row.integer(0, 4).flatMap(UInt8.init(exactly:)),
         let isSame = row.boolean(0, 5)
       else { throw UnexpectedRows() }
       let answer = try KeptAnswer(row)
-      if version != self.version { return .otherVersion(version, answer) }
-      return isSame ? .answered(answer) : .mismatch
+      if version != self.version {
+        return .decided(OtherVersion(version: version, answer: answer))
+      }
+      let found = Found(answer: answer, isOwn: row.boolean(0, 6) ?? false)
+      return .decided(isSame ? found : Problem.keyReused)
     default: return .failed(error)
     }
   }
@@ -99,6 +113,7 @@ struct Claim: Sendable {
       [
         .text(name.scope), .text(name.key), .integer(status), .text(KeptAnswer.lines(of: fields)),
         Parameter(otherwise?.lines), otherwise.map { .bytes($0.body) } ?? .null,
+        otherwise.map { .integer($0.status) } ?? .null,
       ])
   }
 
@@ -114,14 +129,14 @@ struct Claim: Sendable {
   ]
 
   /// $1 scope, $2 key, $3 version of the fingerprint, $4 how long the claim may wait, $5 what is
-  /// hashed; the hash stays at hand for `look`. Waits for a session that has the same key, until it
+  /// hashed; the hash stays at hand for `look`; $6 which request it is. Waits for a session that has the same key, until it
   /// commits (then nothing is inserted) or rolls back. How long is set before there is a row to
   /// insert, and a lock asks for it when it begins to wait.
   private static let claim = Statement(
     "idempotency.claim",
     """
-    insert into colophon.idempotency_keys (scope, key, fingerprint_version, fingerprint)
-    select $1::text, $2::text, $3::smallint, decode(s.fingerprint, 'hex')
+    insert into colophon.idempotency_keys (scope, key, fingerprint_version, fingerprint, run)
+    select $1::text, $2::text, $3::smallint, decode(s.fingerprint, 'hex'), $6::bigint
     from (
       select set_config('lock_timeout', $4::text, true),
         set_config('colophon.fingerprint', encode(sha256($5::bytea), 'hex'), true) as fingerprint
@@ -130,24 +145,25 @@ struct Claim: Sendable {
     on conflict do nothing
     """)
 
-  /// $1 scope, $2 key. A statement of its own, so that it sees what the claim waited for. Without a
-  /// status the row is ours: nobody else can see one of those.
+  /// $1 scope, $2 key, $3 which request asks. A statement of its own, so that it sees what the claim
+  /// waited for. Without a status the row is ours: nobody else can see one of those.
   private static let look = Statement(
     "idempotency.look",
     """
     select k.status, k.headers, k.body, k.expired, k.fingerprint_version,
-      k.fingerprint = decode(current_setting('colophon.fingerprint'), 'hex')
+      k.fingerprint = decode(current_setting('colophon.fingerprint'), 'hex'), k.run = $3::bigint
     from colophon.idempotency_keys k
     where k.scope = $1::text and k.key = $2::text
     """)
 
   /// $1 scope, $2 key, $3 how long each lock may be waited for from now on, $4 who writes, for the
-  /// tables that note it.
+  /// tables that note it. What another write of the transaction has rendered is none of this one's.
   private static let proceed = Statement(
     "idempotency.proceed",
     """
     select set_config('lock_timeout', $3::text, true),
       set_config('colophon.author', $4::text, true),
+      set_config('colophon.body', '', true), set_config('colophon.post', '', true),
       (exists (
         select from colophon.idempotency_keys k
         where k.scope = $1::text and k.key = $2::text and k.status is null
@@ -164,13 +180,14 @@ struct Claim: Sendable {
     """)
 
   /// $1 scope, $2 key, $3 status, $4 header lines beside those of the document that the write's last
-  /// statement has rendered (`Document.rendered`); $5 and $6 header lines and body in case that it
-  /// rendered none. SQLSTATE 23514 by `raced` when that is null.
+  /// statement has rendered (`Document.render`); $5, $6 and $7 header lines, body and status in case
+  /// that it rendered none. SQLSTATE 23514 by `raced` when that is null.
   private static let keepRendered = Statement(
     "idempotency.keep_rendered",
     """
     update colophon.idempotency_keys k
-    set status = $3::smallint,
+    set status = case when r.body is null then coalesce($7::smallint, $3::smallint)
+        else $3::smallint end,
       headers = case when r.body is null then $5::text else r.headers || $4::text end,
       body = coalesce(convert_to(r.body, 'UTF8'), $6::bytea)
     from (
@@ -210,15 +227,15 @@ struct Claim: Sendable {
 /// What a write is to be answered with.
 enum Answer {
   case response(Response)
-  /// With the document that the write's last statement renders, which nobody knows before it runs.
-  /// `fields` come beside those of the document; `otherwise` when it renders none because nothing is
-  /// to be changed.
+  /// With the document that one of the write's statements renders, which nobody knows before it runs.
+  /// `fields` come beside those of the document; `otherwise` when none is rendered because nothing is
+  /// to be changed, or can be.
   case rendered(status: Int, fields: ResponseFields, otherwise: Response?)
 }
 
 /// An answer as it is stored and sent again: the same status, header fields and bytes. The first
 /// answer is made from it too.
-struct KeptAnswer: Sendable, Equatable {
+struct KeptAnswer: Sendable {
   let status: Int
   /// Those that are kept.
   private let fields: ResponseFields
@@ -253,10 +270,6 @@ struct KeptAnswer: Sendable, Equatable {
       fields.append(name, FieldValue(String(Substring(line[colon...].dropFirst(2)))))
     }
     self.fields = fields
-  }
-
-  static func == (one: KeptAnswer, other: KeptAnswer) -> Bool {
-    one.status == other.status && one.lines == other.lines && one.body == other.body
   }
 
   /// A line for each header field, as they are stored.

@@ -131,28 +131,33 @@ struct Writes: Sendable {
     var sent: KeptAnswer?
     while true {
       do {
-        let isRecovery = unknown > 0
-        let (answer, isReplay) = try await pool.transaction(
-          deadline: deadline, for: call.trail
-        ) { transaction in
-          // A request that looks for its own COMMIT waits for that alone.
-          let wait = isRecovery ? deadline - .now() : end - .now()
-          let write = Write(
-            transaction, claim, author: call.caller.name, wait: wait, isRehearsal: call.isRehearsal)
-          defer {
-            call.inFlight.counters.note { $0.roundTrips += transaction.roundTrips }
-            if write.hasSentCommit { sent = write.sent }
+        do {
+          let isRecovery = unknown > 0
+          let mayShare = attempt == 1 && !isRecovery && !call.isRehearsal
+          let answer = try await pool.transaction(
+            deadline: deadline, for: call.trail
+          ) { transaction in
+            // A request that looks for its own COMMIT waits for that alone.
+            let wait = isRecovery ? deadline - .now() : end - .now()
+            let write = Write(
+              transaction, claim, author: call.caller.name, wait: wait,
+              isRehearsal: call.isRehearsal, mayShare: mayShare)
+            defer {
+              call.inFlight.counters.note { $0.roundTrips += transaction.roundTrips }
+              if write.hasSentCommit { sent = write.sent }
+            }
+            return try await Self.answer(write, call, body)
           }
-          return try await Self.answer(write, call, body)
+          return (answer, false)
+        } catch let found as Found {
+          if unknown > 0 { try await confirm(claim, deadline, call.trail) }
+          // Without a key its answer stands nowhere else.
+          let isUnkeyed = claim.name.scope == WriteName.unkeyed
+          return (isUnkeyed ? sent ?? found.answer : found.answer, !found.isOwn)
         }
-        guard isReplay, unknown > 0 else { return (answer, isReplay) }
-        try await confirm(claim, deadline, call.trail)
-        if claim.name.scope == WriteName.unkeyed { return (sent ?? answer, false) }
-        // Its own COMMIT came to nothing when the answer is another's, who has the key since.
-        return (answer, sent.map { $0 != answer } ?? false)
       } catch let other as OtherVersion {
         try await compare(claim, other, call, deadline)
-        return (other.answer, unknown == 0)
+        return (other.answer, true)
       } catch {
         let postgres = error as? PostgresError
         if attempt < Self.attempts, error is OnceMore || postgres?.passes == true {
@@ -181,19 +186,17 @@ struct Writes: Sendable {
   /// Runs the body once; what it decided is committed when this returns.
   private static func answer(
     _ write: Write, _ call: RouteCall, _ body: (Write) async throws -> Response
-  ) async throws -> (answer: KeptAnswer, isReplay: Bool) {
+  ) async throws -> KeptAnswer {
     do {
       let response = try await body(write)
       if write.answer == nil { _ = try await write.commit([], .response(response)) }
-    } catch let found as Found {
-      return (found.answer, true)
     } catch let error
       where write.isOpen && !write.isRehearsal && Problem(any: error).isDecidedFromData
     {
       try await write.keep(Problem(any: error).response(instance: call.instance))
     }
     guard let answer = write.answer else { throw UnexpectedRows() }
-    return (answer, false)
+    return answer
   }
 
   /// A COMMIT that came with a warning is there, but perhaps not on the standby it has to be on.
@@ -234,6 +237,8 @@ final class Write {
   private let wait: Duration
   /// Nothing is ever committed: who runs the transaction rolls it back.
   fileprivate let isRehearsal: Bool
+  /// Whether it may go together with others, should it turn out to need one round trip.
+  private let mayShare: Bool
   /// The claim is ours, and nothing is committed.
   private(set) var isOpen = false
   /// What was committed.
@@ -243,13 +248,15 @@ final class Write {
   private(set) var hasSentCommit = false
 
   fileprivate init(
-    _ transaction: Transaction, _ claim: Claim, author: String, wait: Duration, isRehearsal: Bool
+    _ transaction: Transaction, _ claim: Claim, author: String, wait: Duration, isRehearsal: Bool,
+    mayShare: Bool
   ) {
     self.transaction = transaction
     self.claim = claim
     self.author = author
     self.wait = wait
     self.isRehearsal = isRehearsal
+    self.mayShare = mayShare
   }
 
   /// Sends the calls in one write and returns their results in order. Throws the first call's
@@ -259,11 +266,7 @@ final class Write {
     let outcome = await transaction.attempt(claim.opening(wait: wait, author: author) + calls)
     switch try claim.finding(outcome) {
     case .ours: isOpen = true
-    case .answered(let answer): throw Found(answer: answer)
-    case .mismatch: throw Problem.keyReused
-    case .otherVersion(let version, let answer):
-      throw OtherVersion(version: version, answer: answer)
-    case .expired: throw Problem.keyExpired
+    case .decided(let decision): throw decision
     case .busy: throw Problem.inProgress
     case .gone: throw OnceMore()
     case .failed(let error): throw error
@@ -273,9 +276,8 @@ final class Write {
   }
 
   /// Sends the last calls, stores the answer and commits, in one round trip; the answer that the
-  /// handler is to return.
+  /// handler is to return. A write that sends nothing before is one round trip in all.
   func commit(_ calls: [Call], _ answer: Answer) async throws -> Response {
-    if !isOpen { _ = try await send([]) }
     let keep: Call
     switch answer {
     case .response(let response):
@@ -286,18 +288,41 @@ final class Write {
       keep = claim.keepRendered(
         status: status, fields: fields, otherwise: otherwise.map(KeptAnswer.init))
     }
+    let all = calls + [keep]
+    if !isOpen {
+      if mayShare, let rows = try await commitShared(all) { return try committed(rows) }
+      _ = try await send([])
+    }
     hasSentCommit = !isRehearsal
     do {
-      let all = calls + [keep]
       let rows = try await isRehearsal ? transaction.send(all) : transaction.commit(all)
       isOpen = false
-      guard let last = rows.last else { throw UnexpectedRows() }
-      let kept = try sent ?? KeptAnswer(last)
-      self.answer = kept
-      return kept.response
+      return try committed(rows)
     } catch let error as PostgresError where error.breaks(check: Claim.raced) {
       throw OnceMore()
     }
+  }
+
+  /// Claim, write and answer as one, perhaps beside others. nil when nothing was done: then it has to
+  /// go alone, with all its patience.
+  private func commitShared(_ calls: [Call]) async throws -> [Rows]? {
+    hasSentCommit = true
+    let outcome = try await transaction.commitShared(claim.openingShared(author: author) + calls)
+    if let outcome, outcome.error == nil { return outcome.rows }
+    hasSentCommit = false
+    if let outcome,
+      case .decided(let decision) = try claim.finding(outcome, count: Claim.openingSharedCount)
+    {
+      throw decision
+    }
+    return nil
+  }
+
+  private func committed(_ rows: [Rows]) throws -> Response {
+    guard let last = rows.last else { throw UnexpectedRows() }
+    let kept = try sent ?? KeptAnswer(last)
+    answer = kept
+    return kept.response
   }
 
   /// Undoes what the handler did, and commits this answer in its place.
@@ -312,12 +337,14 @@ final class Write {
 }
 
 /// The key has been answered: nothing ran.
-private struct Found: Error {
+struct Found: Error {
   let answer: KeptAnswer
+  /// By the request that has found it, whose COMMIT was executed.
+  let isOwn: Bool
 }
 
 /// It has been, by a program that compares in another way.
-private struct OtherVersion: Error {
+struct OtherVersion: Error {
   let version: UInt8
   let answer: KeptAnswer
 }

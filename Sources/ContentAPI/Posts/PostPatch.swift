@@ -101,7 +101,7 @@ extension Posts {
     """, roles: [.write])
 
   /// $1 the id of a post that this transaction has locked; $2 its slug from now on; $3 … $18 as in
-  /// `create`. SQLSTATE 23505 by posts_slug_unique: another post has the slug.
+  /// `put`. SQLSTATE 23505 by posts_slug_unique: another post has the slug.
   private static let change = Statement(
     "posts.change",
     """
@@ -124,8 +124,7 @@ extension Posts {
       where p.id = $1::uuid
       returning p.*
     )
-    \(Document.render(
-      whole, version: "p.version", modified: "to_timestamp(\(modified))", from: "p"))
+    \(leave())
     """, roles: [.write])
 }
 

@@ -2,35 +2,33 @@ import EventLoop
 import HTTP
 import Postgres
 
-/// The writes of `/v1/posts` that take a whole post, and what all writes have in common. Each is one
-/// transaction of two round trips: the statement that decides, then `settle` with the commit. PATCH
-/// is in PostPatch.swift, what concerns the trash in PostTrash.swift.
+/// The writes of `/v1/posts` that take a whole post, and what all writes have in common. POST is one
+/// round trip; PUT is a transaction of two: the statement that decides, then `settle` with the commit.
+/// PATCH is in PostPatch.swift, what concerns the trash in PostTrash.swift.
 extension Posts {
   // POST /v1/posts
 
   func create(_ call: RouteCall) async throws -> Response {
     let draft = try await call.content(replacing: nil)
-    let slug = draft.slug ?? Slug.derive(from: draft.title) ?? "post"
-    let isDerived = draft.slug == nil
-    let create = Call(Self.create, [.text(slug), .boolean(isDerived)] + Self.parameters(of: draft))
-    let calls = isDerived ? [Call(Self.reserve, [.text(slug)]), create] : [create]
+    let parameters = Self.parameters(of: draft)
+    let settle = Call(Self.settle, [.null])
     return try await writes.transaction(call) { write in
-      for _ in 0..<3 {
-        let rows = try await write.send(calls)
-        guard let row = rows.last, row.count == 1 else {
-          // With a derived slug somebody took it who did not queue for it: the next is free.
-          if isDerived { continue }
-          let detail = "Another post has the slug \(slug)."
-          throw Problem(
-            .slugTaken, detail, faults: [Fault(place: .pointer("/slug"), detail: detail)])
-        }
-        let post = try Stored(row, firstColumn: 2)
-        guard let slug = row.text(0, 0) else { throw UnexpectedRows() }
+      guard let slug = draft.slug else {
+        let derived = Slug.derive(from: draft.title) ?? "post"
         return try await write.commit(
-          [Call(Self.settle, [.text(row.text(0, 1) ?? "")])],
-          .response(created(post, slug: slug)))
+          [
+            Call(Self.reserve, [.text(derived)]),
+            Call(Self.derive, [.text(derived)] + parameters + [.text(url(of: ""))]), settle,
+          ], .rendered(status: 201, fields: [:], otherwise: nil))
       }
-      throw Problem.unavailable
+      let detail = "Another post has the slug \(slug)."
+      let taken = Problem(
+        .slugTaken, detail, faults: [Fault(place: .pointer("/slug"), detail: detail)])
+      return try await write.commit(
+        [Call(Self.create, [.text(slug)] + parameters), settle],
+        .rendered(
+          status: 201, fields: ["Location": FieldValue(url(of: slug))],
+          otherwise: taken.response(instance: call.instance)))
     }
   }
 
@@ -135,7 +133,7 @@ extension Posts {
       ], body: post.json)
   }
 
-  /// $3 … $18 of `create`, `put` and `change`.
+  /// $2 … $17 of `create`, $3 … $18 of `put` and `change`.
   static func parameters(of draft: PostDraft) -> [Parameter] {
     let text = MarkdownText(draft.body)
     func optional(_ text: String?) -> Parameter { text.map { .text($0) } ?? .null }
@@ -152,7 +150,7 @@ extension Posts {
   }
 
   static let writeStatements =
-    [reserve, create, put, settle] + patchStatements + trashStatements
+    [reserve, create, derive, put, settle] + patchStatements + trashStatements
 
   /// Creators of posts of one title queue here, so that each sees the slug that the one before it took.
   /// $1 the derived slug.
@@ -162,49 +160,42 @@ extension Posts {
     select pg_advisory_xact_lock(hashtextextended('colophon.posts.slug:' || $1::text, 0))
     """, roles: [.write])
 
-  /// $1 the slug; $2 whether it is derived, and -2, -3 … stand in where it is taken; $3 … $18 the
-  /// post. No row: the slug is taken.
+  /// $1 the slug, $2 … $17 the post. Renders it and leaves its id for `settle`; nothing when the slug
+  /// is taken.
   private static let create = Statement(
-    "posts.create",
+    "posts.create", creation(slug: "$1::text"), roles: [.write])
+
+  /// As `create`, with -2, -3 … behind a slug that is taken; $18 stands before it in Location.
+  private static let derive = Statement(
+    "posts.derive",
+    creation(
+      slug: Slug.firstFree(of: "$1::text", in: "colophon.posts"), location: "$18::text || p.slug"),
+    roles: [.write])
+
+  private static func creation(slug: String, location: String = "null::text") -> String {
     """
-    with named as (
-      select case when not $2::boolean then $1::text else (
-        -- A scalar subselect per candidate: tried one by one until one is free, never a join.
-        select c.slug from (
-          select case when n = 1 then $1::text
-            else rtrim(left($1::text, 199 - length(n::text)), '-') || '-' || n end as slug
-          from (select generate_series(1, 1000000) as n) s
-        ) c
-        where (select p.id from colophon.posts p where p.slug = c.slug) is null
-        limit 1
-      ) end as slug
-    ), dated as (
-      select n.slug, coalesce($18::timestamptz,
-        case when $8::text <> 'draft' then colophon.this_second() end) as published_at
-      from named n
-    ), p as (
+    with p as (
       insert into colophon.posts (
         slug, type, title, excerpt, derived_excerpt, body, status, featured, featured_order, tags,
         cover_image_url, cover_image_alt, canonical_url, meta_title, meta_description, word_count,
         published_at, counted)
-      select d.slug, $3::text, $4::text, $5::text, $6::text, $7::text,
-        case when $8::text = 'draft' then 'draft' else 'published' end,
-        $9::boolean, $10::integer, string_to_array($11::text, ','),
-        $12::text, $13::text, $14::text, $15::text, $16::text, $17::integer, d.published_at,
-        $8::text <> 'draft' and d.published_at <= colophon.clock()
-      from dated d
+      select \(slug), $2::text, $3::text, $4::text, $5::text, $6::text,
+        case when $7::text = 'draft' then 'draft' else 'published' end,
+        $8::boolean, $9::integer, string_to_array($10::text, ','),
+        $11::text, $12::text, $13::text, $14::text, $15::text, $16::integer, d.published_at,
+        $7::text <> 'draft' and d.published_at <= colophon.clock()
+      from (
+        select coalesce($17::timestamptz,
+          case when $7::text <> 'draft' then colophon.this_second() end) as published_at
+      ) d
       on conflict on constraint posts_slug_unique do nothing
       returning *
     )
-    select r.slug, r.id, \(document)
-    from (
-      select p.slug, p.id, \(rendering)
-      from p
-      offset 0
-    ) r
-    """, roles: [.write])
+    \(leave(location: location, more: ", set_config('colophon.post', r.id::text, true)"))
+    """
+  }
 
-  /// $1 the slug; $2 If-Match: null, *, or versions joined by commas; $3 … $18 as in `create`; $19
+  /// $1 the slug; $2 If-Match: null, *, or versions joined by commas; $3 … $18 the post; $19
   /// If-None-Match: *. One row with the outcome: created, revived, replaced (all to be settled),
   /// unchanged, stale (If-Match), exists (If-None-Match), missing (If-Match and no such post), undated
   /// (scheduled without a date), raced (send it again: it then sees the post it met).
@@ -283,9 +274,9 @@ extension Posts {
     ) r on true
     """, roles: [.write])
 
-  /// The last statement of every write that changed a post, $1 its id: brings tags, listings and
-  /// counters in step with it, ends what its slug once led to, and takes up to fifty posts that have come due into the counters on
-  /// the way. Counters are touched last and in the order of their tags, so that no two writes can
+  /// The last statement of every write that changed a post, $1 its id, or null for the one that
+  /// `create` has left: brings tags, listings and counters in step with it, ends what its slug once led
+  /// to, and takes up to fifty posts that have come due into the counters on the way. Counters are touched last and in the order of their tags, so that no two writes can
   /// wait for each other in a circle.
   static let settle = Statement(
     "posts.settle",
@@ -293,7 +284,7 @@ extension Posts {
     with post as (
       select p.id, p.slug, p.tags, p.published_at, p.counted,
         p.status = 'published' and p.trashed_at is null as listed
-      from colophon.posts p where p.id = $1::uuid
+      from colophon.posts p where p.id = \(settled)
     ), born as (
       insert into colophon.tags (slug, name)
       select distinct t.tag, t.tag from post, unnest(post.tags) t(tag) order by 1
@@ -303,17 +294,17 @@ extension Posts {
       delete from colophon.former_slugs f using post where f.slug = post.slug
       returning f.slug
     ), stood as (
-      select l.tag, l.published_at, l.counted from colophon.listings l where l.post_id = $1::uuid
+      select l.tag, l.published_at, l.counted from colophon.listings l where l.post_id = \(settled)
     ), wanted as (
       select distinct t.tag, post.published_at, post.counted
       from post, unnest(post.tags || ''::text) t(tag)
       where post.listed
     ), left_out as (
       delete from colophon.listings l
-      where l.post_id = $1::uuid and l.tag not in (select w.tag from wanted w)
+      where l.post_id = \(settled) and l.tag not in (select w.tag from wanted w)
     ), placed as (
       insert into colophon.listings as l (post_id, tag, published_at, counted)
-      select $1::uuid, w.tag, w.published_at, w.counted from wanted w
+      select \(settled), w.tag, w.published_at, w.counted from wanted w
       on conflict (post_id, tag) do update
       set published_at = excluded.published_at, counted = excluded.counted
       where (l.published_at, l.counted) is distinct from (excluded.published_at, excluded.counted)
@@ -325,7 +316,7 @@ extension Posts {
         join colophon.posts seen on seen.id = l.post_id
         join colophon.posts p on p.id = seen.id and p.xmin = seen.xmin
       where l.tag = '' and not l.counted and l.published_at <= colophon.clock()
-        and l.post_id <> $1::uuid and not p.counted
+        and l.post_id <> \(settled) and not p.counted
       order by l.published_at, l.post_id
       limit 50
       for no key update of p skip locked
@@ -351,4 +342,8 @@ extension Posts {
     order by m.tag
     on conflict (tag, shard) do update set posts = c.posts + excluded.posts
     """, roles: [.write])
+
+  private static let settled = """
+    coalesce($1::uuid, nullif(current_setting('colophon.post', true), '')::uuid)
+    """
 }

@@ -143,6 +143,16 @@ package struct Posts: Sendable {
     \(whole) as json, p.version, p.json_hash, \(modified) as modified, \(visible) as public
     """
 
+  /// As `Document.render`, for a row `p` that has been written.
+  static func leave(location: String = "null::text", more: String = "") -> String {
+    Document.leave(
+      """
+      select p.id, \(whole) as json, p.version, case when \(visible) then p.json_hash end as hash,
+        to_timestamp(\(modified)) as modified, \(location) as location
+      from p
+      """, more: more)
+  }
+
   /// A post as the database returns it.
   struct Stored {
     let json: [UInt8]

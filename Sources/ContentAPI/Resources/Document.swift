@@ -51,26 +51,42 @@ struct Document: Sendable {
     """
   }
 
-  /// As `select`, for the last statement of a write: leaves the document and its header lines in
-  /// the transaction, for the answer that is stored behind it (`Answer.rendered`). A transaction
-  /// ends that way in one round trip, although nobody outside has seen the document yet.
+  /// As `select`, for a statement of a write: leaves the document and its header lines in the
+  /// transaction, for the answer that is stored behind it (`Answer.rendered`). A transaction ends that
+  /// way in one round trip, although nobody outside has seen the document yet.
+  ///
+  /// - Parameter location: a text, where it stands now that it is there; or nothing.
   static func render(
     _ json: String, version: String, modified: String = "null::timestamptz",
-    from source: String
+    location: String? = nil, from source: String
   ) -> String {
+    leave(
+      """
+      select \(json)::text as json, \(version) as version, null::text as hash,
+        \(modified) as modified, \(location ?? "null::text") as location
+      from \(source)
+      """)
+  }
+
+  /// As `render`, for the row of a statement that gives all of it: json, version, hash (or null, for
+  /// that of the JSON), modified, location.
+  ///
+  /// - Parameter more: what else is to be selected.
+  static func leave(_ document: String, more: String = "") -> String {
     """
     select set_config('colophon.body', r.json, true) is not null
-        and set_config('colophon.headers', r.headers, true) is not null as is_rendered
+        and set_config('colophon.headers', r.headers, true) is not null as is_rendered\(more)
     from (
-      select d.json, 'Content-Type: application/json' || chr(10)
+      select d.*, 'Content-Type: application/json' || chr(10)
         || 'ETag: "' || d.version || '-'
-        || left(encode(sha256(convert_to(d.json, 'UTF8')), 'hex'), 32) || '"' || chr(10)
+        || coalesce(d.hash, left(encode(sha256(convert_to(d.json, 'UTF8')), 'hex'), 32))
+        || '"' || chr(10)
         || coalesce('Last-Modified: '
           || to_char(d.modified at time zone 'UTC', 'Dy, DD Mon YYYY HH24:MI:SS') || ' GMT'
-          || chr(10), '') as headers
+          || chr(10), '')
+        || coalesce('Location: ' || d.location || chr(10), '') as headers
       from (
-        select \(json)::text as json, \(version) as version, \(modified) as modified
-        from \(source)
+        \(document)
         offset 0  -- keeps the planner from rendering the JSON once for each mention
       ) d
       offset 0

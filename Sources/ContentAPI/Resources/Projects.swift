@@ -41,16 +41,20 @@ struct Projects: Sendable {
 
   func create(_ call: RouteCall) async throws -> Response {
     let draft = try Draft(try await call.json())
-    let slug = draft.slug ?? Slug.derive(from: draft.name) ?? "project"
-    let isDerived = draft.slug == nil
-    let create = Call(
-      Self.create, [.text(slug), .boolean(isDerived)] + draft.parameters)
-    let calls = isDerived ? [Call(Self.reserve, [.text(slug)]), create] : [create]
     return try await Writes(pool: pool).transaction(call) { write in
-      let rows = try await write.send(calls)
-      guard let last = rows.last, let project = try Document(last), let name = last.text(0, 5)
-      else { throw Problem.slugTaken }
-      return project.created(at: url(of: name))
+      guard let slug = draft.slug else {
+        let derived = Slug.derive(from: draft.name) ?? "project"
+        return try await write.commit(
+          [
+            Call(Self.reserve, [.text(derived)]),
+            Call(Self.derive, [.text(derived)] + draft.parameters + [.text(url(of: ""))]),
+          ], .rendered(status: 201, fields: [:], otherwise: nil))
+      }
+      return try await write.commit(
+        [Call(Self.put, [.text(slug)] + draft.parameters)],
+        .rendered(
+          status: 201, fields: ["Location": FieldValue(url(of: slug))],
+          otherwise: Problem.slugTaken.response(instance: call.instance)))
     }
   }
 
@@ -69,7 +73,7 @@ struct Projects: Sendable {
       },
       store: { draft, current, _ in
         if current == nil {
-          return [Call(Self.put, [.text(slug), .boolean(false)] + draft.parameters)]
+          return [Call(Self.put, [.text(slug)] + draft.parameters)]
         }
         return [Call(Self.update, [.text(slug), .text(draft.slug ?? slug)] + draft.parameters)]
       }, place: { url(of: $0.slug ?? slug) })
@@ -123,7 +127,7 @@ struct Projects: Sendable {
   }
 
   static let statements =
-    list.statements + [show, reserve, create, put, lock, update, delete]
+    list.statements + [show, reserve, derive, put, lock, update, delete]
 
   // What a project is in SQL; `p` is the row.
 
@@ -144,8 +148,10 @@ struct Projects: Sendable {
     Document.select(json, version: "p.version", modified: "p.updated_at", from: projects)
   }
 
-  private static let rendering = Document.render(
-    json, version: "p.version", modified: "p.updated_at", from: "p")
+  private static func rendering(location: String? = nil) -> String {
+    Document.render(
+      json, version: "p.version", modified: "p.updated_at", location: location, from: "p")
+  }
 
   private static let show = Statement(
     "projects.show", document(of: "colophon.projects p where p.slug = $1::text"))
@@ -168,36 +174,34 @@ struct Projects: Sendable {
     select pg_advisory_xact_lock(hashtextextended('colophon.projects.slug:' || $1::text, 0))
     """)
 
-  /// $1 the slug; $2 whether it is derived, and -2, -3 … stand in where it is taken; $3 … $10 the
-  /// project. No row: the slug is taken. The slug comes behind the document.
-  private static let create = Statement(
-    "projects.create",
+  /// $1 the slug, $2 … $9 the project. Renders nothing when the slug is taken.
+  private static let put = Statement(
+    "projects.put", insertion(slug: "$1::text") + rendering())
+
+  /// As `put`, with -2, -3 … behind a slug that is taken; $10 stands before it in Location.
+  private static let derive = Statement(
+    "projects.derive",
+    insertion(slug: Slug.firstFree(of: "$1::text", in: "colophon.projects"))
+      + rendering(location: "$10::text || p.slug"))
+
+  private static func insertion(slug: String) -> String {
     """
-    \(insertion)
-    select d.*, p.slug from (\(document(of: "p"))) d, p
-    """)
-
-  /// As `create`, for a slug that a writer has given.
-  private static let put = Statement("projects.put", insertion + rendering)
-
-  private static let insertion = """
     with p as (
       insert into colophon.projects (
         slug, name, description, url, repository_url, tags, featured, position, body)
       select
-        case when $2::boolean then \(Slug.firstFree(of: "$1::text", in: "colophon.projects"))
-          else $1::text end,
-        $3::text, $4::text, $5::text, $6::text, string_to_array($7::text, ','), $8::boolean,
+        \(slug), $2::text, $3::text, $4::text, $5::text, string_to_array($6::text, ','), $7::boolean,
         -- Behind the last.
-        coalesce($9::integer, (
+        coalesce($8::integer, (
           select least(coalesce(max(o.position)::bigint + 1, 0), 2147483647)::integer
           from colophon.projects o)),
-        $10::text
+        $9::text
       on conflict on constraint projects_slug_unique do nothing
       returning *
     )
 
     """
+  }
 
   /// $1 the slug.
   private static let lock = Statement(
@@ -228,7 +232,7 @@ struct Projects: Sendable {
             $10::text)
       returning p.*
     )
-    \(rendering)
+    \(rendering())
     """)
 
   /// $1 the slug.

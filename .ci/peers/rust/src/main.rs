@@ -4,7 +4,7 @@
 //! six round trips: BEGIN, the claim of the key, what is known of it, the write, what follows from
 //! that with the answer to keep, COMMIT.
 //! Usage: peer DATABASE PORT STATEMENTS, a file of JSON: for each path's last segment a
-//! {"slug", "key", "id", "trips": [[{"sql", "parameters", "keeps"}]]} of a write that was executed.
+//! {"slug", "key", "trips": [[{"sql", "parameters"}]]} of a write that was executed.
 use hyper::service::{make_service_fn, service_fn};
 use hyper::{Body, Method, Request, Response, Server};
 use serde_json::{json, Value};
@@ -38,33 +38,24 @@ struct Writer {
 struct Transaction {
     slug: String,
     key: String,
-    id: String,
     trips: Vec<Vec<Step>>,
 }
 
 struct Step {
     statement: Statement,
     parameters: Vec<Option<String>>,
-    keeps: bool,
 }
 
-/// A parameter in the text format, whatever its type, or a `bytea`.
+/// A parameter in the text format, whatever its type.
 #[derive(Debug)]
-enum Sent {
-    Null,
-    Text(String),
-    Bytes(Vec<u8>),
-}
+struct Sent(Option<String>);
 
 impl ToSql for Sent {
     fn to_sql(
         &self, _: &Type, out: &mut BytesMut,
     ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        match self {
-            Sent::Null => return Ok(IsNull::Yes),
-            Sent::Text(text) => out.extend_from_slice(text.as_bytes()),
-            Sent::Bytes(bytes) => out.extend_from_slice(bytes),
-        }
+        let Some(text) = &self.0 else { return Ok(IsNull::Yes) };
+        out.extend_from_slice(text.as_bytes());
         Ok(IsNull::No)
     }
 
@@ -73,10 +64,7 @@ impl ToSql for Sent {
     }
 
     fn encode_format(&self, _: &Type) -> Format {
-        match self {
-            Sent::Bytes(_) => Format::Binary,
-            _ => Format::Text,
-        }
+        Format::Text
     }
 
     to_sql_checked!();
@@ -176,30 +164,26 @@ async fn write(
 
 async fn execute(
     client: &Client, transaction: &Transaction, slug: &str, key: &str,
-) -> Result<String, tokio_postgres::Error> {
-    let mut json = String::new();
+) -> Result<Vec<u8>, tokio_postgres::Error> {
+    let mut json = vec![];
     for trip in &transaction.trips {
         let calls = trip.iter().map(|step| {
-            let mut values: Vec<Sent> = step.parameters.iter().map(|parameter| match parameter {
-                None => Sent::Null,
-                Some(text) if *text == transaction.slug => Sent::Text(slug.into()),
-                Some(text) if *text == transaction.key => Sent::Text(key.into()),
-                Some(text) if *text == transaction.id => Sent::Text(json[9..45].into()),
-                Some(text) => Sent::Text(text.clone()),
+            let values: Vec<Sent> = step.parameters.iter().map(|parameter| {
+                Sent(parameter.as_ref().map(|text| match text {
+                    text if *text == transaction.slug => slug.into(),
+                    text if *text == transaction.key => key.into(),
+                    text => text.clone(),
+                }))
             }).collect();
-            // The answer is kept.
-            if step.keeps {
-                values.pop();
-                values.push(Sent::Bytes(json.clone().into_bytes()));
-            }
             async move {
                 let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|v| v as _).collect();
                 client.query(&step.statement, &values).await
             }
         });
         for rows in futures_util::future::try_join_all(calls).await? {
-            if let Some(Ok(text)) = rows.first().map(|row| row.try_get::<_, &str>("json")) {
-                json = text.to_owned();
+            // The last has kept the answer and gives it back.
+            if let Some(Ok(body)) = rows.first().map(|row| row.try_get::<_, &[u8]>("body")) {
+                json = body.to_vec();
             }
         }
     }
@@ -224,12 +208,11 @@ async fn prepare(client: &Client, write: &Value) -> Transaction {
             steps.push(Step {
                 statement: client.prepare(step["sql"].as_str().unwrap()).await.unwrap(),
                 parameters: parameters.map(|p| p.as_str().map(str::to_owned)).collect(),
-                keeps: step["keeps"].as_bool().unwrap(),
             });
         }
         trips.push(steps);
     }
-    Transaction { slug: text("slug"), key: text("key"), id: text("id"), trips }
+    Transaction { slug: text("slug"), key: text("key"), trips }
 }
 
 #[tokio::main]
