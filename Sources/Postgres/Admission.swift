@@ -36,6 +36,9 @@ package struct Admission: Sendable {
     return .admitted
   }
 
+  /// A call goes on in another way; it has been let in before.
+  package mutating func enterAgain() { inside += 1 }
+
   /// A call is over. `took` is how long it occupied a lane, or nil when it never did.
   package mutating func leave(took: Duration?) {
     inside = max(0, inside - 1)

@@ -39,6 +39,15 @@ package enum Parameter: Sendable, Hashable {
     }
   }
 
+  /// How many bytes a text or a `bytea` has; what else there is is short.
+  var size: Int {
+    switch self {
+    case .text(let text): text.utf8.count
+    case .bytes(let bytes): bytes.count
+    case .null, .integer, .boolean, .textArray, .integerArray: 0
+    }
+  }
+
   /// Whether the value goes in the binary format.
   var isBinary: Bool {
     if case .bytes = self { true } else { false }

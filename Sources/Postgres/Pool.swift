@@ -340,12 +340,16 @@ package actor Pool: LoopBound {
   }
 
   /// The checks that every call passes before it is let in.
-  func admit(_ role: PoolRole, deadline: MonotonicInstant) throws(PostgresError) {
+  func admit(
+    _ role: PoolRole, deadline: MonotonicInstant, wasInside: Bool = false
+  ) throws(PostgresError) {
     if isClosing || !isStarted { throw .unavailable(isClosing ? "closing" : "not started") }
     if let outage = outages[role] { throw .unavailable(outage) }
     let now = MonotonicInstant.now()
     if now >= deadline { throw .timedOut }
-    if admissions[role].enter(now: now, deadline: deadline) != .admitted {
+    if wasInside {
+      admissions[role].enterAgain()
+    } else if admissions[role].enter(now: now, deadline: deadline) != .admitted {
       observer(.shed(role))
       throw .overloaded
     }
@@ -359,7 +363,11 @@ package actor Pool: LoopBound {
   /// All who had a connection have done with it.
   func leave(_ role: PoolRole, _ tenancy: Tenancy) {
     let callers = max(1, tenancy.companions)
-    let took = (.now() - tenancy.since) / callers
+    var took = (.now() - tenancy.since) / callers
+    // Fewer lanes are shared than there are.
+    if tenancy.companions > 0 {
+      took = took * settings.writeConnections / max(1, settings.sharedConnections)
+    }
     for _ in 0..<callers { leave(role, took: took) }
   }
 

@@ -8,10 +8,10 @@ package struct PoolSettings: Sendable {
   package var queryConnections = 1
   /// Connections for transactions, one each at a time.
   package var writeConnections = 4
-  /// How many of these may be with writes that share one. PostgreSQL does the same work in a third
-  /// less time with few processes than with as many as could wait, and those who wait make the next
-  /// share larger.
-  package var sharedConnections = 2
+  /// How many of these may be with short writes that share one. PostgreSQL does the same work in a
+  /// third less time with a process for each processor than with as many as could wait, and those who
+  /// wait make the next share larger.
+  package var sharedConnections = 1
   /// How many calls of a class may be inside, waiting or under way, before others are refused.
   package var readLimit = 2048
   package var queryLimit = 16

@@ -56,12 +56,14 @@ extension Pool {
     }
   }
 
+  /// - Parameter wasInside: the caller has been let in before, and did not get what it came for.
   func acquire(
-    _ role: PoolRole, deadline: MonotonicInstant
+    _ role: PoolRole, deadline: MonotonicInstant, wasInside: Bool = false
   ) async throws(PostgresError) -> Lease {
-    try admit(role, deadline: deadline)
+    try admit(role, deadline: deadline, wasInside: wasInside)
     let result: Result<Lease, PostgresError> = await Waiter.wait { waiter in
-      let applicant = Applicant(role: role, deadline: deadline, waiter: waiter)
+      let applicant = Applicant(
+        role: role, since: loop.now, deadline: deadline, waiter: waiter)
       lines[role].append(applicant)
       for index in slots.indices where slots[index].role == role { serveNext(index) }
     }

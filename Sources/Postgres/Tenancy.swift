@@ -26,14 +26,17 @@ struct Lease: Sendable {
 
 /// A caller who waits for a connection of its own.
 final class Applicant {
+  let since: MonotonicInstant
   let deadline: MonotonicInstant
   let role: PoolRole
   let waiter: Waiter<Result<Lease, PostgresError>>
 
   init(
-    role: PoolRole, deadline: MonotonicInstant, waiter: Waiter<Result<Lease, PostgresError>>
+    role: PoolRole, since: MonotonicInstant, deadline: MonotonicInstant,
+    waiter: Waiter<Result<Lease, PostgresError>>
   ) {
     self.role = role
+    self.since = since
     self.deadline = deadline
     self.waiter = waiter
   }

@@ -12,6 +12,8 @@ package final class Transaction: Sendable {
   private let deadline: MonotonicInstant
   /// nil until something is sent.
   private let leased = Mutex<Lease?>(nil)
+  /// It was let in for `commitShared`, and may have to go on alone.
+  private let hasShared = Atomic<Bool>(false)
   private let trips = Atomic<Int>(0)
 
   init(pool: Pool, deadline: MonotonicInstant) {
@@ -23,7 +25,8 @@ package final class Transaction: Sendable {
 
   private func connection() async throws(PostgresError) -> Lease {
     if let lease { return lease }
-    let lease = try await pool.acquire(.write, deadline: deadline)
+    let lease = try await pool.acquire(
+      .write, deadline: deadline, wasInside: hasShared.load(ordering: .relaxed))
     leased.withLock { $0 = lease }
     return lease
   }
@@ -83,7 +86,9 @@ package final class Transaction: Sendable {
   package func commitShared(_ calls: [Call]) async throws(PostgresError) -> Outcome? {
     precondition(lease == nil, "the transaction has begun already")
     trips.add(1, ordering: .relaxed)
-    return try await pool.share(calls, deadline: deadline)
+    let outcome = try await pool.share(calls, deadline: deadline)
+    hasShared.store(true, ordering: .relaxed)
+    return outcome
   }
 
   /// Gives everything up. ROLLBACK leaves at once; its answer is not waited for.

@@ -11,7 +11,8 @@ private let lock = Statement("lock", "select pg_advisory_xact_lock(1)")
 private let wait = Statement("wait", "select set_config('lock_timeout', $1, true)")
 private let sleep = Statement("sleep", "select pg_sleep(60)")
 private let backend = Statement("backend", "select pg_backend_pid()")
-private let statements = [insert, deferred, warningAtCommit, lock, wait, sleep, backend]
+private let length = Statement("length", "select length($1)")
+private let statements = [insert, deferred, warningAtCommit, lock, wait, sleep, backend, length]
 
 private let schema = """
   create table posts (slug text constraint posts_slug_key unique);
@@ -65,9 +66,7 @@ private let schema = """
       let outcomes = try await withThrowingTaskGroup(of: (Int, Outcome).self) { group in
         for (number, calls) in writes.enumerated() {
           group.addTask { (number, await share(calls)) }
-          try await Stage.eventually("it waits") {
-            await staged.pool.standing.classes[.write]?.waiting == number + 1
-          }
+          try await waits(number + 1)
         }
         try await watcher.script("select pg_advisory_unlock(1); commit")
         return try await group.reduce(into: [Int: Outcome]()) { $0[$1.0] = $1.1 }
@@ -75,6 +74,13 @@ private let schema = """
       let last = await first
       #expect(last.isCommitted)
       return writes.indices.compactMap { outcomes[$0] }
+    }
+
+    /// Until so many wait for a connection.
+    func waits(_ count: Int) async throws {
+      try await Stage.eventually("\(count) wait") {
+        await staged.pool.standing.classes[.write]?.waiting == count
+      }
     }
 
     /// Until the first waits for its lock.
@@ -137,6 +143,54 @@ private let schema = """
       let found = (0..<rows.count).map { rows.text($0, 0) }
       #expect(
         found == [slugs[..<8], slugs[8..<16], slugs[16...]].map { $0.joined(separator: " ") })
+    }
+  }
+
+  @Test func `go together only as long as they are short`() async throws {
+    try await run { scene in
+      let long = String(repeating: "x", count: 40_000)
+      let outcomes = try await scene.together([
+        write("a"), write("b") + [Call(length, [.text(long)])],
+        write("c") + [Call(length, [.text(long)])], write("d"),
+      ])
+      for outcome in outcomes { #expect(outcome.isCommitted) }
+      let alone = write("e") + [Call(length, [.text(long + long)])]
+      let outcome = try await scene.share(alone).get()
+      #expect(outcome == nil)
+      let rows = try await scene.watcher.query(
+        "select string_agg(slug, ' ' order by slug) from posts group by xmin::text order by 1")
+      #expect((0..<rows.count).map { rows.text($0, 0) } == ["a b", "c d"])
+    }
+  }
+
+  @Test func `let a transaction go first that has waited longer`() async throws {
+    try await run { scene in
+      try await scene.watcher.script("select pg_advisory_lock(1)")
+      async let first = scene.share([Call(lock)])
+      try await scene.holdsConnection()
+      async let own: Void = scene.staged.pool.transaction(deadline: Stage.soon) { transaction in
+        _ = try await transaction.commit(write("own"))
+      }
+      try await scene.waits(1)
+      async let shared = scene.share(write("shared"))
+      try await scene.waits(2)
+      try await scene.watcher.script("select pg_advisory_unlock(1)")
+      let outcomes = await [first, shared]
+      for outcome in outcomes { #expect(outcome.isCommitted) }
+      try await own
+      let rows = try await scene.watcher.query(
+        "select slug from posts order by xmin::text::bigint")
+      #expect((0..<rows.count).map { rows.text($0, 0) } == ["own", "shared"])
+    }
+  }
+
+  @Test func `are not sent when there is hardly any time left`() async throws {
+    try await run { scene in
+      #expect(await scene.share(write("a"), within: .milliseconds(300)) == .failure(.timedOut))
+      #expect(await scene.share(write("b")).isCommitted)
+      let slugs = try await scene.slugs()
+      #expect(slugs == ["b"])
+      #expect(scene.staged.lost(.write) == 0)
     }
   }
 
@@ -262,9 +316,7 @@ private let schema = """
         return await group.reduce(into: [Bool]()) { $0.append($1) }
       }
     }
-    try await Stage.eventually("two connections are shared, the others wait") {
-      await staged.pool.standing.classes[.write]?.waiting == 18
-    }
+    try await scene.waits(19)
     try await staged.pool.transaction(deadline: Stage.soon) { transaction in
       _ = try await transaction.commit([Call(insert, [.text("a")])])
     }

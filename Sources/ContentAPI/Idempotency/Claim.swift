@@ -43,7 +43,7 @@ struct Claim: Sendable {
   static let openingSharedCount = 3
 
   /// How long others may be kept waiting for a lock; a write that is not held up takes less.
-  private static let moment = "50ms"
+  private static let moment = "20ms"
 
   private func calls(wait: String, patience: String, author: String) -> [Call] {
     let id: [Parameter] = [.text(name.scope), .text(name.key)]
