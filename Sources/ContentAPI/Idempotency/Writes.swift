@@ -305,6 +305,9 @@ final class Write {
 
   /// Claim, write and answer as one, perhaps beside others. nil when nothing was done: then it has to
   /// go alone, with all its patience.
+  ///
+  /// What has been decided was decided before: no other of the same key is in the transaction, whose
+  /// end would still be open, as `KeysInFlight` lets one of a key through at a time.
   private func commitShared(_ calls: [Call]) async throws -> [Rows]? {
     hasSentCommit = true
     let outcome = try await transaction.commitShared(claim.openingShared(author: author) + calls)
