@@ -37,8 +37,8 @@ extension Pool {
     return best
   }
 
-  /// More would wait for each other longer than another server process takes to wake up.
-  private static let companions = 8
+  /// More would wait for each other, and short as they are, that would be for half a millisecond.
+  private static let companions = 32
 
   private func isStalled(_ session: Session, _ now: MonotonicInstant) -> Bool {
     session.unanswered > 0 && now - session.lastProgress >= settings.stallLimit

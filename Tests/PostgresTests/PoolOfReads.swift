@@ -76,7 +76,7 @@ private let terminate = """
   @Test func `of one tick go together while they are few`() async throws {
     let database = try await TestCluster.shared.makeDatabase()
     let pool = try await StagedPool.ready(database.conninfo, [echo]).pool
-    for (reads, expected) in [(2, 1), (8, 1), (9, 2), (16, 2)] {
+    for (reads, expected) in [(2, 1), (32, 1), (33, 2), (64, 2)] {
       let syncs = await Task(executorPreference: Stage.loop) {
         let before = await pool.readSyncs
         await withTaskGroup(of: Void.self) { group in
