@@ -5,7 +5,7 @@ package import EventLoop
 /// Three classes of calls keep out of each other's way. Short reads of all requests are pipelined
 /// over few shared connections, with one Sync for each connection and tick. A `query` has a
 /// connection to itself for one statement, which is planned for its values; a `transaction` has one
-/// for its whole duration.
+/// for its whole duration, unless it is sent in one piece: those that wait go together.
 ///
 /// Connections heal in the background: while none stands, one at a time is tried; callers wait only
 /// as long as the last attempt has not failed. Cancellation of a task ends no call: deadlines do.

@@ -60,8 +60,8 @@ struct Claim: Sendable {
   enum Finding {
     /// The claim is ours, and the savepoint stands.
     case ours
-    /// The key has been answered, to this request (`Found`, or `OtherVersion` of this program, which
-    /// is to be asked) or to another (a problem).
+    /// The key has been answered: this request, as far as can be told (`Found`, or `OtherVersion` of
+    /// this program, which compares in its way), or another (a problem).
     case decided(any Error)
     /// Another session is at it and was waited for long enough.
     case busy
@@ -129,7 +129,8 @@ struct Claim: Sendable {
   ]
 
   /// $1 scope, $2 key, $3 version of the fingerprint, $4 how long the claim may wait, $5 what is
-  /// hashed; the hash stays at hand for `look`; $6 which request it is. Waits for a session that has the same key, until it
+  /// hashed; the hash stays at hand for `look`; $6 which request it is.
+  /// Waits for a session that has the same key, until it
   /// commits (then nothing is inserted) or rolls back. How long is set before there is a row to
   /// insert, and a lock asks for it when it begins to wait.
   private static let claim = Statement(

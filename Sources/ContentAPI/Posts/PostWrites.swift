@@ -276,8 +276,9 @@ extension Posts {
 
   /// The last statement of every write that changed a post, $1 its id, or null for the one that
   /// `create` has left: brings tags, listings and counters in step with it, ends what its slug once led
-  /// to, and takes up to fifty posts that have come due into the counters on the way. Counters are touched last and in the order of their tags, so that no two writes can
-  /// wait for each other in a circle.
+  /// to, and takes up to fifty posts that have come due into the counters on the way. Counters are
+  /// touched last and in the order of their tags, so that no two writes can wait for each other in a
+  /// circle.
   static let settle = Statement(
     "posts.settle",
     """

@@ -103,14 +103,6 @@ struct Document: Sendable {
       ))
   }
 
-  /// 201 for what is new, with its place.
-  func created(at location: String) -> Response {
-    var response = replaced()
-    response.status = 201
-    response.fields.append("Location", FieldValue(location))
-    return response
-  }
-
   /// 200 for what is there.
   func replaced() -> Response {
     var fields: ResponseFields = [
